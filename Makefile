@@ -1,0 +1,81 @@
+# Everyday commands; `make` alone lists them. Everything is called by its path in .venv, so that no
+# environment has to be activated. Another interpreter: make venv PYTHON=/path/to/python3.13
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed-for
+PYTHON ?=
+PYTHONS := $(or $(PYTHON),python3 python3.12 python3.13 python3.14)
+EXAMPLE := specs/examples/digits
+
+# Ray sets both ends: it has no wheels for newer Pythons.
+SUPPORTED := import sys, venv; sys.exit(not (3, 12) <= sys.version_info[:2] <= (3, 14))
+
+# The scripts in .venv name the folder they were made in: where that is another one, begin anew.
+ifneq "$(shell cat $(STAMP) 2>/dev/null)" "$(CURDIR)"
+.PHONY: $(STAMP)
+endif
+
+.PHONY: help venv demo test check bench constraints clean
+.DEFAULT_GOAL := help
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+venv: $(STAMP) ## make or refresh .venv
+
+demo: venv ## run the digits example for real: prepare, train, evaluate, export
+	$(BIN)/synapse apply $(EXAMPLE)
+	$(BIN)/synapse status $(EXAMPLE)
+
+test: venv ## run the tests
+	$(BIN)/python -m pytest
+
+check: venv ## lint, format, types, import floors, exported schemas
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/synapse schema check specs/examples
+
+bench: venv ## measure the speed floors
+	$(BIN)/python -m benchmarks
+
+constraints: ## pin the newest of everything anew, in constraints.txt
+	: >constraints.txt
+	rm -rf $(VENV)
+	$(MAKE) venv
+	{ echo '# Pins of all that CI runs and builds with, made by `make constraints`.'; \
+		$(BIN)/python -m pip freeze --exclude-editable; } >constraints.txt
+	@touch $(STAMP)
+
+clean: ## remove .venv, caches and builds
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The constraints go by environment, so that they hold for the build environment too.
+$(STAMP): pyproject.toml constraints.txt
+	@if [ "$$(cat $@ 2>/dev/null)" != "$$(pwd -P)" ] || ! $(BIN)/python -c '$(SUPPORTED)' 2>/dev/null; then \
+		$(call new_venv); \
+	fi
+	@echo 'Installing synapse-spec and what it needs into $(VENV); the first time takes a minute or two.' >&2
+	@PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
+		$(BIN)/python -m pip install -qq --disable-pip-version-check -e '.[examples,dev]'
+	@pwd -P >$@
+
+define new_venv
+	found=; \
+	for python in $(PYTHONS); do \
+		"$$python" -c '$(SUPPORTED)' 2>/dev/null || continue; \
+		found=$$python; \
+		if "$$found" -c 'import ensurepip' 2>/dev/null; then break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+		echo 'error: no Python 3.12 to 3.14 among: $(PYTHONS)' >&2; \
+		echo '  Install one, or name it: make venv PYTHON=/path/to/python3.12' >&2; exit 1; \
+	fi; \
+	if ! "$$found" -c 'import ensurepip' 2>/dev/null; then \
+		echo "error: $$found has no ensurepip, which a virtual environment needs." >&2; \
+		echo '  On Debian and Ubuntu: apt install python3-venv (or python3.12-venv, after its version)' >&2; exit 1; \
+	fi; \
+	"$$found" -m venv --clear $(VENV)
+endef

@@ -1,0 +1,1 @@
+"""What can be run: plugins, their actions and the executors. Knows nothing of run specs."""

@@ -1,0 +1,263 @@
+"""One execution of an action: what it is, how it is performed, and how it ended.
+
+The same `perform` runs in this process, in a Ray actor and in a Ray job, which is why the three modes agree. It needs
+pydantic and the standard library only, since a job's machine may have nothing else of ours.
+"""
+
+import os
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import pydantic
+
+from synapse_spec.plugins import loader
+from synapse_spec.plugins.action import ActionLike, call, params_model_of, result_model_of
+from synapse_spec.plugins.context import PluginEnvironment, RuntimeContext
+from synapse_spec.plugins.context.logger import ContextLogger
+from synapse_spec.plugins.errors import ExecutionError, PluginLoadError, ValidationError
+from synapse_spec.plugins.events import Emit, Event, Metrics
+from synapse_spec.plugins.results import to_json
+from synapse_spec.plugins.source import PluginSource
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """Everything an execution needs, in any process.
+
+    Attributes:
+        source: Where the plugin's code is; None when the action is importable as it stands.
+        action: Its name.
+        entrypoint: `module:qualname`.
+        params: JSON-compatible.
+        env: Laid over the process environment for the time of the run; may hold secrets.
+        job_id: Shown to the action as `ctx.job_id`.
+        working_dir: Absolute; the working directory for the time of the run, or None to stay.
+    """
+
+    source: PluginSource | None
+    action: str
+    entrypoint: str
+    params: dict[str, Any]
+    env: dict[str, str] = field(default_factory=dict)
+    job_id: str | None = None
+    working_dir: str | None = None
+
+    def to_wire(self) -> dict[str, Any]:
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        return fields | {"source": self.source and self.source.to_wire()}
+
+    @classmethod
+    def from_wire(cls, wire: dict[str, Any]) -> "Invocation":
+        source = wire["source"] and PluginSource.from_wire(wire["source"])
+        return cls(**(wire | {"source": source}))
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorInfo:
+    """An exception as data; the traceback starts in the plugin's code."""
+
+    type: str
+    message: str
+    traceback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an execution ended.
+
+    Attributes:
+        reason: Completed, or why not: ActionFailed, InvalidParams, InvalidResult, PluginLoadFailed, TimedOut,
+            Interrupted, Cancelled, WorkerDied, JobLost.
+        result: JSON-compatible; only of a completed one.
+        error: What was raised, if anything was.
+        metrics: The last values of each step.
+    """
+
+    reason: str
+    result: Any = None
+    error: ErrorInfo | None = None
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        return self.reason == "Completed"
+
+    def to_wire(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_wire(cls, wire: dict[str, Any]) -> "Outcome":
+        return cls(**(wire | {"error": wire["error"] and ErrorInfo(**wire["error"])}))
+
+    def unwrap(self) -> Any:
+        """The result.
+
+        Raises:
+            ValidationError: The params or the result did not fit.
+            PluginLoadError: The plugin's code did not import.
+            ExecutionError: Anything else.
+        """
+        if self.ok:
+            return self.result
+        kinds = {"InvalidParams": ValidationError, "InvalidResult": ValidationError, "PluginLoadFailed": PluginLoadError}
+        error = self.error or ErrorInfo(self.reason, "")
+        kind = kinds.get(self.reason, ExecutionError)
+        message = error.message if kind is not ExecutionError else f"{self.reason}: {error.type}: {error.message}"
+        raise kind(message, {"reason": self.reason, **asdict(error)})
+
+
+def perform(invocation: Invocation, emit: Emit, *, action: ActionLike | None = None) -> Outcome:
+    """Run the action here; its failure is an Outcome, only KeyboardInterrupt passes through.
+
+    Args:
+        invocation: What to run.
+        emit: Takes the events.
+        action: The action itself where it is at hand, instead of loading `invocation.entrypoint`.
+    """
+    metrics: dict[str, Any] = {}
+
+    def track(event: Event) -> None:
+        if isinstance(event, Metrics):
+            metrics.setdefault(event.step, {}).update(event.values)
+        emit(event)
+
+    with loader.process_state, _surroundings(invocation):
+        try:
+            result = _run(invocation, track, action)
+        except KeyboardInterrupt:
+            raise
+        except PluginLoadError as error:
+            detail = (error.details or {}).get("traceback", "")
+            return Outcome("PluginLoadFailed", error=ErrorInfo("PluginLoadError", error.message, detail))
+        except _Refused as refused:
+            return Outcome(refused.reason, error=ErrorInfo("ValidationError", str(refused)), metrics=metrics)
+        except BaseException as error:
+            return Outcome("ActionFailed", error=error_info(error, invocation.source), metrics=metrics)
+    return Outcome("Completed", result, metrics=metrics)
+
+
+def check_params(action: ActionLike, params: Any) -> None:
+    """Validate params with the action's model, and nothing else.
+
+    Raises:
+        ValidationError: They do not fit; `details` is a list of {loc, message, input}.
+    """
+    if not isinstance(params, dict):
+        raise ValidationError(f"params must be a mapping, not {type(params).__name__}")
+    model = params_model_of(action)
+    if model is None:
+        return
+    try:
+        model.model_validate(params, context={"client": None})
+    except pydantic.ValidationError as error:
+        problems = [
+            {"loc": list(item["loc"]), "message": item["msg"], "input": item["input"]}
+            for item in error.errors(include_url=False, include_context=False)
+        ]
+        raise ValidationError(_listed("params", problems), problems) from None
+
+
+def load_action(source: PluginSource, entrypoint: str) -> ActionLike:
+    """The action behind an entrypoint.
+
+    Raises:
+        PluginLoadError: It does not import, does not exist or is no action.
+    """
+    from synapse_spec.plugins.action import is_class_action, is_function_action
+
+    thing = loader.load_object(source, entrypoint)
+    if is_class_action(thing) or is_function_action(thing):
+        return thing  # type: ignore[no-any-return]
+    raise PluginLoadError(f"entrypoint {entrypoint!r} is neither a BaseAction subclass with execute() nor an @action function")
+
+
+def error_info(error: BaseException, source: PluginSource | None) -> ErrorInfo:
+    """The exception as data, its traceback cut to start in the plugin's code."""
+    trace = error.__traceback__
+    start = trace
+    while start is not None and not _is_plugins(start.tb_frame.f_code.co_filename, source):
+        start = start.tb_next
+    lines = traceback.format_exception(type(error), error, start or trace)
+    message = f"the action called sys.exit({error.code!r})" if isinstance(error, SystemExit) else str(error)
+    return ErrorInfo(type(error).__name__, message, "".join(lines))
+
+
+def _is_plugins(file: str, source: PluginSource | None) -> bool:
+    if source is not None:
+        return loader.belongs(file, source.import_root)
+    return os.path.dirname(__file__) not in file and not file.startswith("<frozen")
+
+
+class _Refused(Exception):
+    """Params or a result do not fit; not the action's own failure."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+def _run(invocation: Invocation, emit: Emit, action: ActionLike | None) -> Any:
+    source = invocation.source
+    if action is None:
+        if source is None:
+            raise PluginLoadError(f"no plugin folder is known for {invocation.entrypoint!r}")
+        action = load_action(source, invocation.entrypoint)
+    try:
+        check_params(action, invocation.params)
+    except ValidationError as error:
+        raise _Refused("InvalidParams", error.message) from None
+    environment = PluginEnvironment.from_environ()
+    ctx = RuntimeContext(ContextLogger(emit), environment, invocation.job_id)
+    if source is None:
+        raw = call(action, invocation.params, ctx)
+        return _checked_result(action, raw)
+    with loader.active(source):
+        return _checked_result(action, call(action, invocation.params, ctx))
+
+
+def _checked_result(action: ActionLike, raw: Any) -> Any:
+    model = result_model_of(action)
+    try:
+        if model is not None:
+            raw = model.model_validate(raw)
+        return to_json(raw)
+    except pydantic.ValidationError as error:
+        problems = [
+            {"loc": list(item["loc"]), "message": item["msg"]} for item in error.errors(include_url=False, include_context=False)
+        ]
+        raise _Refused("InvalidResult", _listed("result", problems)) from None
+    except ValidationError as error:
+        raise _Refused("InvalidResult", error.message) from None
+
+
+def _listed(what: str, problems: list[dict[str, Any]]) -> str:
+    parts = []
+    for problem in problems:
+        place = ".".join([what, *map(str, problem["loc"])])
+        parts.append(f"{place}: {problem['message']}")
+    return "; ".join(parts)
+
+
+@contextmanager
+def _surroundings(invocation: Invocation) -> Iterator[None]:
+    """Environment and working directory of the run; both are as they were afterwards, whatever the action did."""
+    environ = dict(os.environ)
+    try:
+        folder: str | None = os.getcwd()
+    except FileNotFoundError:
+        folder = None
+    try:
+        os.environ.update(invocation.env)
+        if invocation.working_dir is not None:
+            os.chdir(invocation.working_dir)
+        yield
+    finally:
+        if os.environ != environ:
+            os.environ.clear()
+            os.environ.update(environ)
+        if folder is not None:
+            with suppress(OSError):
+                os.chdir(folder)

@@ -1,0 +1,52 @@
+"""LocalExecutor: actions in this process. Used by `run_plugin`; the engine calls `execution.perform` itself."""
+
+from pathlib import Path
+from typing import Any
+
+from synapse_spec.plugins.action import ActionLike, entrypoint_of
+from synapse_spec.plugins.config import text_of
+from synapse_spec.plugins.context import PluginEnvironment
+from synapse_spec.plugins.context.logger import ContextLogger
+from synapse_spec.plugins.execution import Invocation, perform
+from synapse_spec.plugins.loader import source_of
+
+
+class LocalExecutor:
+    """Runs actions in this process, one at a time.
+
+    Args:
+        env: Laid over the process environment for the time of each run.
+        job_id: Shown to the action as `ctx.job_id`.
+        working_dir: The working directory for the time of each run; unchanged by default.
+    """
+
+    def __init__(
+        self,
+        env: PluginEnvironment | dict[str, Any] | None = None,
+        job_id: str | None = None,
+        *,
+        working_dir: Path | str | None = None,
+    ) -> None:
+        self._env = env_overlay(env)
+        self._job_id = job_id
+        self._working_dir = str(Path(working_dir).absolute()) if working_dir is not None else None
+
+    def execute(self, action_cls: ActionLike, params: dict[str, Any], **kwargs: Any) -> Any:
+        """Run the action and give its result as JSON-compatible data.
+
+        Raises:
+            ValidationError: The params or the result do not fit.
+            ExecutionError: The action failed; the original exception's type, message and traceback are in `details`.
+        """
+        entrypoint = entrypoint_of(action_cls)
+        name = entrypoint.rpartition(":")[2]
+        invocation = Invocation(
+            source_of(action_cls), name, entrypoint, params, self._env, self._job_id, self._working_dir
+        )
+        return perform(invocation, ContextLogger().emit, action=action_cls).unwrap()
+
+
+def env_overlay(env: PluginEnvironment | dict[str, Any] | None) -> dict[str, str]:
+    """`env` as environment variables: text only."""
+    values = env.to_dict() if isinstance(env, PluginEnvironment) else env or {}
+    return {name: text_of(value) for name, value in values.items()}

@@ -1,0 +1,94 @@
+"""run_plugin: one call that finds an action and runs it in a mode."""
+
+from pathlib import Path
+from typing import Any
+
+from synapse_spec.plugins.action import ActionLike
+from synapse_spec.plugins.context import PluginEnvironment
+from synapse_spec.plugins.discovery import PluginDiscovery
+from synapse_spec.plugins.enums import ExecutionMode
+from synapse_spec.plugins.errors import PluginNotFoundError
+from synapse_spec.plugins.executors.local import LocalExecutor, env_overlay
+
+__all__ = ["ExecutionMode", "run_plugin"]
+
+_RAY_OPTIONS = ("ray_address", "runtime_env", "working_dir", "num_cpus", "num_gpus", "job_id")
+
+
+def run_plugin(
+    plugin_code: str | Path,
+    action: str,
+    params: dict[str, Any] | None = None,
+    *,
+    mode: ExecutionMode | str = ExecutionMode.LOCAL,
+    **executor_kwargs: Any,
+) -> Any:
+    """Run an action of a plugin.
+
+    Args:
+        plugin_code: The plugin folder (or its config file), or the name of an importable module.
+        action: The action's name.
+        params: Validated with the action's params model before anything is started.
+        mode: LOCAL (this process), TASK (a Ray actor) or JOB (a Ray job).
+        **executor_kwargs: `action_cls`, `env`, `job_id`, `working_dir`; for TASK and JOB also `runtime_env`,
+            `ray_address`, `num_cpus`, `num_gpus`.
+
+    Returns:
+        The result as JSON-compatible data for LOCAL and TASK; the job's id for JOB.
+
+    Raises:
+        ValueError: No such mode.
+        TypeError: An option that the mode does not know.
+        PluginNotFoundError, PluginConfigError, PluginLoadError, ActionNotFoundError: The plugin cannot be used.
+        ValidationError: The params or the result do not fit.
+        ExecutionError: The action failed.
+    """
+    mode = _mode(mode)
+    action_cls: ActionLike | None = executor_kwargs.pop("action_cls", None)
+    env = env_overlay(executor_kwargs.pop("env", None))
+    if action_cls is None:
+        discovery = find_plugin(plugin_code)
+        action_cls = discovery.get_action_class(action)
+        env = discovery.config.env | env
+    return _execute(mode, action_cls, params or {}, PluginEnvironment(env), executor_kwargs)
+
+
+def find_plugin(plugin_code: str | Path) -> PluginDiscovery:
+    """The plugin at a path, or of that module name; a path is anything that exists or looks like one.
+
+    Raises:
+        PluginNotFoundError: Neither.
+    """
+    path = Path(plugin_code).expanduser()
+    if path.exists():
+        return PluginDiscovery.from_path(path)
+    name = str(plugin_code)
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise PluginNotFoundError(f"no plugin folder at {plugin_code}")
+    return PluginDiscovery.from_module(name)
+
+
+def _mode(mode: ExecutionMode | str) -> ExecutionMode:
+    try:
+        return ExecutionMode(mode)
+    except ValueError:
+        raise ValueError(f"mode {mode!r} is none of {', '.join(ExecutionMode)}") from None
+
+
+def _execute(
+    mode: ExecutionMode, action_cls: ActionLike, params: dict[str, Any], env: PluginEnvironment, options: dict[str, Any]
+) -> Any:
+    known = ("job_id", "working_dir") if mode is ExecutionMode.LOCAL else _RAY_OPTIONS
+    unknown = [name for name in options if name not in known]
+    if unknown:
+        raise TypeError(f"mode {mode} knows no option {', '.join(unknown)}; it knows {', '.join(known)}")
+    if mode is ExecutionMode.LOCAL:
+        return LocalExecutor(env, **options).execute(action_cls, params)
+    if mode is ExecutionMode.TASK:
+        from synapse_spec.plugins.executors.ray.task import RayActorExecutor
+
+        with RayActorExecutor(env, **options) as executor:
+            return executor.execute(action_cls, params)
+    from synapse_spec.plugins.executors.ray.job import RayJobExecutor
+
+    return RayJobExecutor(env, **options).submit(action_cls, params)

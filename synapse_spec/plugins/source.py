@@ -1,0 +1,70 @@
+"""Where a plugin's code lives. Made by discovery, carried by every invocation to wherever it runs."""
+
+from dataclasses import dataclass
+from importlib.machinery import PathFinder
+from pathlib import Path
+from typing import Any
+
+from synapse_spec.plugins.errors import PluginNotFoundError
+
+CONFIG_NAME = "config.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class PluginSource:
+    """A plugin folder, or an importable module.
+
+    Attributes:
+        folder: Absolute; the plugin's own files and the working directory of its actions under `apply`.
+        import_root: Absolute; the folder that goes on `sys.path`.
+        module: The importable name, or None for a plugin folder.
+    """
+
+    folder: Path
+    import_root: Path
+    module: str | None = None
+
+    @classmethod
+    def from_path(cls, path: Path | str) -> "PluginSource":
+        """The plugin at a folder, or at its config file.
+
+        Raises:
+            PluginNotFoundError: There is neither.
+        """
+        place = Path(path).expanduser().absolute()
+        if place.is_file():
+            place = place.parent
+        if not place.is_dir():
+            raise PluginNotFoundError(f"no plugin folder at {path}")
+        folder = place.resolve()
+        return cls(folder, folder)
+
+    @classmethod
+    def from_module(cls, name: str, search: tuple[Path, ...] = ()) -> "PluginSource":
+        """The plugin that is the module `name`, looked for on sys.path, then in `search`; nothing is imported.
+
+        Raises:
+            PluginNotFoundError: No such module.
+        """
+        import sys
+
+        where = [*sys.path, *map(str, search)]
+        for part in name.split("."):
+            spec = PathFinder.find_spec(part, where)
+            if spec is None:
+                raise PluginNotFoundError(f"no module named {name!r} can be imported here")
+            where = list(spec.submodule_search_locations or ())
+        folder = Path(where[0] if where else str(spec.origin and Path(spec.origin).parent)).resolve()
+        depth = len(name.split(".")) if where else len(name.split(".")) - 1
+        return cls(folder, folder.parents[depth - 1] if depth else folder, name)
+
+    @property
+    def config_path(self) -> Path:
+        return self.folder / CONFIG_NAME
+
+    def to_wire(self) -> dict[str, Any]:
+        return {"folder": str(self.folder), "importRoot": str(self.import_root), "module": self.module}
+
+    @classmethod
+    def from_wire(cls, wire: dict[str, Any]) -> "PluginSource":
+        return cls(Path(wire["folder"]), Path(wire["importRoot"]), wire["module"])
