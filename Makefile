@@ -7,7 +7,7 @@ PYTHON ?=
 PYTHONS := $(or $(PYTHON),python3 python3.12 python3.13 python3.14)
 EXAMPLE := specs/examples/digits
 
-# Ray sets both ends: it has no wheels for newer Pythons.
+# From what the package asks for to the newest that Ray has wheels for.
 SUPPORTED := import sys, venv; sys.exit(not (3, 12) <= sys.version_info[:2] <= (3, 14))
 
 # The scripts in .venv name the folder they were made in: where that is another one, begin anew.
@@ -34,7 +34,7 @@ check: venv ## lint, format, types, import floors, exported schemas
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/synapse schema check specs/examples
 
 bench: venv ## measure the speed floors

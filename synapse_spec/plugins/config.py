@@ -127,7 +127,9 @@ def read_config(path: Path) -> PluginConfig:
     content = next((item for item in documents if item is not None), None)
     if not isinstance(content, dict):
         found = "empty" if content is None else f"a {type(content).__name__}"
-        raise PluginConfigError(f"{path.name} is {found}; it must be a mapping with name, code and actions", _place(path))
+        raise PluginConfigError(
+            f"{path.name} is {found}; it must be a mapping with name, code and actions", _place(path)
+        )
     try:
         return PluginConfig.model_validate(content)
     except ModelError as error:

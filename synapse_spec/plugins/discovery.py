@@ -78,10 +78,27 @@ class PluginDiscovery:
             PluginLoadError: It does not import.
         """
         if isinstance(module, str):
-            source: PluginSource | None = PluginSource.from_module(module)
-            module = loader.load_module(source, module)
-        else:
-            source = _source_of_module(module)
+            return cls.from_source(PluginSource.from_module(module), name=name, category=category)
+        return cls._of_module(module, _source_of_module(module), name, category)
+
+    @classmethod
+    def from_source(
+        cls, source: PluginSource, *, name: str | None = None, category: PluginCategory = PluginCategory.CUSTOM
+    ) -> "PluginDiscovery":
+        """The plugin at a place that was looked up already.
+
+        Raises:
+            PluginConfigError: Its config cannot be used.
+            PluginLoadError: Its module does not import.
+        """
+        if source.module is None:
+            return cls.from_path(source.folder)
+        return cls._of_module(loader.load_module(source, source.module), source, name, category)
+
+    @classmethod
+    def _of_module(
+        cls, module: ModuleType, source: PluginSource | None, name: str | None, category: PluginCategory
+    ) -> "PluginDiscovery":
         title = name or module.__name__
         config = PluginConfig(
             name=title, code=title.replace(".", "-"), category=category, actions=_actions_in(module, all_names=True)

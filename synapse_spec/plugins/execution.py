@@ -19,6 +19,7 @@ from synapse_spec.plugins.context import PluginEnvironment, RuntimeContext
 from synapse_spec.plugins.context.logger import ContextLogger
 from synapse_spec.plugins.errors import ExecutionError, PluginLoadError, ValidationError
 from synapse_spec.plugins.events import Emit, Event, Metrics
+from synapse_spec.plugins.outcome import ErrorInfo, Outcome
 from synapse_spec.plugins.results import to_json
 from synapse_spec.plugins.source import PluginSource
 
@@ -53,60 +54,6 @@ class Invocation:
     def from_wire(cls, wire: dict[str, Any]) -> "Invocation":
         source = wire["source"] and PluginSource.from_wire(wire["source"])
         return cls(**(wire | {"source": source}))
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorInfo:
-    """An exception as data; the traceback starts in the plugin's code."""
-
-    type: str
-    message: str
-    traceback: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How an execution ended.
-
-    Attributes:
-        reason: Completed, or why not: ActionFailed, InvalidParams, InvalidResult, PluginLoadFailed, TimedOut,
-            Interrupted, Cancelled, WorkerDied, JobLost.
-        result: JSON-compatible; only of a completed one.
-        error: What was raised, if anything was.
-        metrics: The last values of each step.
-    """
-
-    reason: str
-    result: Any = None
-    error: ErrorInfo | None = None
-    metrics: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def ok(self) -> bool:
-        return self.reason == "Completed"
-
-    def to_wire(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_wire(cls, wire: dict[str, Any]) -> "Outcome":
-        return cls(**(wire | {"error": wire["error"] and ErrorInfo(**wire["error"])}))
-
-    def unwrap(self) -> Any:
-        """The result.
-
-        Raises:
-            ValidationError: The params or the result did not fit.
-            PluginLoadError: The plugin's code did not import.
-            ExecutionError: Anything else.
-        """
-        if self.ok:
-            return self.result
-        kinds = {"InvalidParams": ValidationError, "InvalidResult": ValidationError, "PluginLoadFailed": PluginLoadError}
-        error = self.error or ErrorInfo(self.reason, "")
-        kind = kinds.get(self.reason, ExecutionError)
-        message = error.message if kind is not ExecutionError else f"{self.reason}: {error.type}: {error.message}"
-        raise kind(message, {"reason": self.reason, **asdict(error)})
 
 
 def perform(invocation: Invocation, emit: Emit, *, action: ActionLike | None = None) -> Outcome:
@@ -171,7 +118,9 @@ def load_action(source: PluginSource, entrypoint: str) -> ActionLike:
     thing = loader.load_object(source, entrypoint)
     if is_class_action(thing) or is_function_action(thing):
         return thing  # type: ignore[no-any-return]
-    raise PluginLoadError(f"entrypoint {entrypoint!r} is neither a BaseAction subclass with execute() nor an @action function")
+    raise PluginLoadError(
+        f"entrypoint {entrypoint!r} is neither a BaseAction subclass with execute() nor an @action function"
+    )
 
 
 def error_info(error: BaseException, source: PluginSource | None) -> ErrorInfo:
@@ -226,7 +175,8 @@ def _checked_result(action: ActionLike, raw: Any) -> Any:
         return to_json(raw)
     except pydantic.ValidationError as error:
         problems = [
-            {"loc": list(item["loc"]), "message": item["msg"]} for item in error.errors(include_url=False, include_context=False)
+            {"loc": list(item["loc"]), "message": item["msg"]}
+            for item in error.errors(include_url=False, include_context=False)
         ]
         raise _Refused("InvalidResult", _listed("result", problems)) from None
     except ValidationError as error:

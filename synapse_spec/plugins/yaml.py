@@ -40,23 +40,31 @@ def parse(data: bytes) -> list[Any]:
     """The documents of a YAML stream; an empty document is None.
 
     Raises:
-        YamlError: Syntax, duplicate keys, tags, non-string keys, NaN or infinities, an alias bomb, more than 1,000
-            levels or more than 10 MiB; with its place.
+        YamlError: Syntax, duplicate keys, tags, non-string keys, NaN or infinities, an alias bomb, more than
+            1,000 levels or more than 10 MiB; with its place.
     """
     if len(data) > MAX_BYTES:
         raise YamlError(f"the file has {len(data):,} bytes; more than {MAX_BYTES:,} are not read")
     try:
-        documents = yamlrocks.loads_all(data, option=yamlrocks.OPT_DUPLICATE_KEYS_ERROR)
+        data.decode("utf-8")
+        documents = _load(data, yamlrocks.OPT_DUPLICATE_KEYS_ERROR)
+        problem = next(_not_json(documents), None)
+        if problem is None and b"!!" in data:
+            # Core tags, such as !!set, are dropped silently; as tags of another name they are kept.
+            problem = next(_not_json(_load(data.replace(b"!!", b"!_"))), None)
     except yamlrocks.YAMLRocksDecodeError as error:
-        raise _decode_error(error, data) from None
-    problem = next(_not_json(documents), None)
+        message = error.message.rpartition(" at line ")[0] or error.message
+        raise YamlError(message, error.line or 1, error.column or 1) from None
+    except UnicodeDecodeError as error:
+        start = data.rfind(b"\n", 0, error.start) + 1
+        column = len(data[start : error.start].decode("utf-8")) + 1
+        message = f"invalid UTF-8: the byte 0x{data[error.start]:02x}"
+        raise YamlError(message, data.count(b"\n", 0, error.start) + 1, column) from None
     if problem is not None:
-        path, message = problem
-        span = locate(data, int(path[0]), path[1:], key=message.startswith("a key"))
+        path, is_key, message = problem
+        span = locate(data, int(path[0]), path[1:], key=is_key)
         raise YamlError(message, span.line, span.column)
-    if b"!" in data:
-        _refuse_tags(data)
-    return list(documents)
+    return documents
 
 
 def dump(value: Any) -> str:
@@ -67,23 +75,21 @@ def dump(value: Any) -> str:
 
 def locate(data: bytes, document: int, path: KeyPath, *, key: bool = False) -> Span:
     """Where the value (or its key) at `path` stands; the nearest parent that exists when it does not."""
-    annotated = yamlrocks.loads_all(data, option=yamlrocks.OPT_ANNOTATED | yamlrocks.OPT_ANNOTATE_NUMBERS)
-    plain = yamlrocks.loads_all(data, option=yamlrocks.OPT_ROUND_TRIP)[document]
-    node, found, name = annotated[document], _span(annotated[document]), None
-    for depth, part in enumerate(path):
-        if isinstance(node, dict):
-            name = next((item for item in node if item == part), None)
-            if name is None:
-                break
-            key_span, node = _span(name), node[name]
+    documents = yamlrocks.loads_all(data, option=yamlrocks.OPT_ANNOTATED | yamlrocks.OPT_ANNOTATE_NUMBERS)
+    node = documents[document] if document < len(documents) else None
+    found, key_span, reached = _span(node), None, 0
+    for part in path:
+        if isinstance(node, dict) and part in node:
+            key_span, node = next(_span(name) for name in node if name == part), node[part]
         elif isinstance(node, list) and isinstance(part, int) and part < len(node):
             key_span, node = None, node[part]
         else:
             break
-        at = plain.locate(path[: depth + 1])
-        value_span = _span(node) or (Span(*at.range()) if at is not None else None)
-        last = depth == len(path) - 1
-        found = (key_span if last and key else None) or value_span or key_span or found
+        found, reached = _span(node) or key_span or found, reached + 1
+    if key and key_span is not None and reached == len(path):
+        return key_span
+    if reached and _span(node) is None:
+        found = _constant_span(data, document, path[:reached]) or found
     return found or Span(1, 1, 1, 1)
 
 
@@ -93,42 +99,45 @@ def _span(value: Any) -> Span | None:
     return Span(value.__line__, value.__column__, value.__end_line__, value.__end_column__)
 
 
-def _decode_error(error: yamlrocks.YAMLRocksDecodeError, data: bytes) -> YamlError:
-    message = error.message.rpartition(" at line ")[0] or error.message
-    if error.line is None:  # the only one without a place: bytes that are not UTF-8
-        line = data.count(b"\n", 0, getattr(_unicode_error(data), "start", 0)) + 1
-        return YamlError(message, line, 1)
-    return YamlError(message, error.line, error.column or 1)
+def _constant_span(data: bytes, document: int, path: KeyPath) -> Span | None:
+    """Where a true, false or null stands, which carry no annotation."""
+    if not all(isinstance(part, str | int) for part in path):
+        return None
+    node = yamlrocks.loads_all(data, option=yamlrocks.OPT_ROUND_TRIP)[document].locate(path)
+    return Span(*node.range()) if node is not None else None
 
 
-def _unicode_error(data: bytes) -> UnicodeDecodeError | None:
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        return error
-    return None
+def _load(data: bytes, option: int = 0) -> list[Any]:
+    return list(yamlrocks.loads_all(data, option=option | yamlrocks.OPT_PASSTHROUGH_TAG))
 
 
-def _not_json(documents: list[Any]) -> Iterator[tuple[KeyPath, str]]:
-    """Places that JSON could not hold. A loop rather than recursion: 1,000 levels are allowed."""
-    pending: list[tuple[KeyPath, Any]] = [((index,), document) for index, document in enumerate(documents)]
+def _not_json(documents: list[Any]) -> Iterator[tuple[KeyPath, bool, str]]:
+    """What JSON could not hold: path, whether it is the key there, and what is wrong.
+
+    A loop rather than recursion: 1,000 levels are allowed.
+    """
+    pending: list[tuple[KeyPath, Any]] = [((), documents)]
     while pending:
-        path, value = pending.pop()
-        if isinstance(value, dict):
-            for key, item in value.items():
-                if not isinstance(key, str):
-                    yield (*path, key), f"a key must be a string, and {key!r} is not; quote it"
+        path, container = pending.pop()
+        is_mapping = isinstance(container, dict)
+        for key, item in container.items() if is_mapping else enumerate(container):
+            if is_mapping and not isinstance(key, str):
+                tagged = getattr(key, "value", None)
+                yield (*path, tagged if isinstance(tagged, str) else key), True, _why_no_key(key)
+            if isinstance(item, dict | list):
                 pending.append(((*path, key), item))
-        elif isinstance(value, list):
-            pending.extend(((*path, index), item) for index, item in enumerate(value))
-        elif isinstance(value, float) and not math.isfinite(value):
-            yield path, f"{value} is not a JSON number"
+            elif isinstance(item, yamlrocks.YAMLRocksTag):
+                yield (*path, key), False, _why_no_tag(item)
+            elif isinstance(item, float) and not math.isfinite(item):
+                yield (*path, key), False, f"{item} is not a JSON number"
 
 
-def _refuse_tags(data: bytes) -> None:
-    """yamlrocks drops tags silently; only its round-trip form still shows them."""
-    for document in yamlrocks.loads_all(data, option=yamlrocks.OPT_ROUND_TRIP):
-        for path, _ in [((), None), *document.walk()]:
-            node = document.locate(path)
-            if node is not None and node.tag:
-                raise YamlError(f"the tag {node.tag} is not allowed: values are plain JSON", node.line, node.column)
+def _why_no_key(key: Any) -> str:
+    if isinstance(key, yamlrocks.YAMLRocksTag):
+        return _why_no_tag(key)
+    return f"a key must be a string, and {key!r} is not; quote it"
+
+
+def _why_no_tag(tag: yamlrocks.YAMLRocksTag) -> str:
+    name = f"!!{tag.tag[2:]}" if tag.tag.startswith("!_") else tag.tag
+    return f"the tag {name} is not allowed: values are plain JSON"

@@ -92,7 +92,9 @@ class PluginEnvironment:
         try:
             return kind(value)
         except (TypeError, ValueError):
-            raise ValueError(f"environment variable {key} is {value!r}: not a valid {kind.__name__.strip('_')}") from None
+            raise ValueError(
+                f"environment variable {key} is {value!r}: not a valid {kind.__name__.strip('_')}"
+            ) from None
 
 
 def _to_bool(value: Any) -> bool:

@@ -1,0 +1,198 @@
+"""`synapse apply`: run what is due and write the statuses."""
+
+import contextlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from synapse_spec.cli.exits import GAVE_UP, LOCKED, OK, RUN_FAILED, UNREACHABLE
+from synapse_spec.cli.output import emit, format_option, say
+from synapse_spec.cli.session import Session, open_session, selection
+from synapse_spec.spec.quantities import seconds
+
+if TYPE_CHECKING:
+    from synapse_spec.engine.attempt import Options
+    from synapse_spec.engine.plan import Plan
+    from synapse_spec.engine.reconcile import Report
+
+
+@click.command("apply")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@selection
+@click.option("--dry-run", is_flag=True, help="Only show the plan.")
+@click.option("--wait/--no-wait", default=True, help="Wait for jobs; without, the next apply or status picks them up.")
+@click.option(
+    "--force", is_flag=True, help="Run the selected runs even if nothing has changed (with --only: just those)."
+)
+@click.option("--fail-fast", is_flag=True, help="Stop everything at the first failure.")
+@click.option("--timeout", metavar="DURATION", help="Give up waiting after this time, such as 90s or 2h.")
+@click.option("--prune", is_flag=True, help="Remove statuses whose run is gone from its file.")
+@click.option("--ray-address", metavar="ADDRESS", help="A Ray cluster; default: RAY_ADDRESS, else one of our own.")
+@click.option(
+    "--plan", "plan_file", type=click.Path(exists=True, dir_okay=False), help="Only if this plan still holds."
+)
+@format_option()
+def command(
+    paths: tuple[str, ...],
+    only: tuple[str, ...],
+    selector: tuple[str, ...],
+    dry_run: bool,
+    form: str,
+    plan_file: str | None,
+    **options: object,
+) -> int:
+    """Run what is due in the specs at PATH (files, folders, globs, or - for standard input)."""
+    session = open_session(paths, only, selector)
+    chosen = _options(session, only, options)
+    plan = session.plan(force=chosen.force)
+    if plan_file is not None:
+        _hold_to(plan_file, plan)
+    if dry_run:
+        from synapse_spec.cli.plan import show
+
+        show(plan, session, form)
+        return OK
+    _check_due(session, plan)
+    if options["prune"]:
+        _prune(session, plan)
+    with _only_ours_on_stdout():
+        report = _carry_out(session, plan, chosen)
+    return _conclude(session, plan, report, form)
+
+
+def _options(session: Session, only: tuple[str, ...], options: dict[str, object]) -> "Options":
+    from synapse_spec.engine.attempt import Options
+
+    forced = frozenset(only or (run.name for run in session.selected)) if options["force"] else frozenset()
+    try:
+        timeout = seconds(str(options["timeout"])) if options["timeout"] else None
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--timeout") from None
+    address = str(options["ray_address"]) if options["ray_address"] else None
+    return Options(forced, bool(options["wait"]), bool(options["fail_fast"]), timeout, address)
+
+
+def _check_due(session: Session, plan: "Plan") -> None:
+    """What only the params model and the environment can say of the runs that are due; before anything runs."""
+    from synapse_spec.engine.secrets import SecretMissing, read_secrets
+    from synapse_spec.spec.diagnostics import InvalidSpec
+    from synapse_spec.spec.load import diagnose
+    from synapse_spec.spec.validate import check_model
+
+    problems = []
+    for entry in plan.due:
+        problems += check_model(entry.run, session.catalog)
+        try:
+            read_secrets(entry.run)
+        except SecretMissing as error:
+            problems.append(diagnose(entry.run, "SS305", str(error), ("spec", "env", error.name)))
+    if problems:
+        raise InvalidSpec(problems)
+
+
+def _carry_out(session: Session, plan: "Plan", options: "Options") -> "Report":
+    from synapse_spec.engine.attempt import Stage
+    from synapse_spec.engine.backends import Backends
+    from synapse_spec.engine.reconcile import Reconciler, Report
+    from synapse_spec.plugins.enums import ExecutionMode
+
+    if not any(entry.decision.step != "skip" for entry in plan.entries.values()):
+        _keep_catalog(session)
+        return Report()
+    from synapse_spec.cli.progress import observer
+
+    _keep_catalog(session)
+    with observer(max(len(run.name) for run in session.selected)) as shown:
+        stage = Stage(
+            workspace=session.workspace,
+            catalog=session.catalog,
+            files=session.files,
+            statuses=session.statuses,
+            observer=shown,
+            options=options,
+            backends=Backends(
+                session.workspace,
+                options.address,
+                needs_jobs=any(entry.run.mode is ExecutionMode.JOB for entry in plan.due),
+                task_limit=os.cpu_count() or 1,
+            ),
+        )
+        try:
+            return Reconciler(plan, stage).run()
+        finally:
+            stage.backends.close()
+
+
+def _keep_catalog(session: Session) -> None:
+    session.workspace.ensure()
+    session.catalog.save()
+
+
+def _conclude(session: Session, plan: "Plan", report: "Report", form: str) -> int:
+    statuses = [session.statuses.get(name) for name in plan.entries]
+    phases = [status.phase for status in statuses if status is not None]
+    if form != "text":
+        records = []
+        for name, entry in plan.entries.items():
+            status = session.statuses.get(name) or entry.status
+            records.append(
+                entry.to_record() | {"phase": status.phase, "message": status.message or entry.decision.text}
+            )
+        emit({"runs": records}, form)
+    _summary(plan, report, phases)
+    if report.unreachable is not None:
+        say(f"error: {report.unreachable}")
+        return UNREACHABLE
+    if report.locked:
+        say(f"error: another process is at {', '.join(report.locked)}")
+        return LOCKED
+    if report.gave_up:
+        say("error: gave up waiting; jobs that run go on, and the next apply picks them up")
+        return GAVE_UP
+    return RUN_FAILED if any(phase in ("Failed", "Cancelled", "Blocked") for phase in phases) else OK
+
+
+def _summary(plan: "Plan", report: "Report", phases: list[str]) -> None:
+    total = len(plan.entries)
+    runs = f"{total} {'run' if total == 1 else 'runs'}"
+    counted = ", ".join(f"{phases.count(phase)} {phase.lower()}" for phase in dict.fromkeys(phases))
+    if plan.due:
+        say(f"{runs}: {counted}")
+    else:
+        say(f"nothing to do: {runs} ({counted})")
+    for file, names in plan.orphans.items():
+        say(f"{file} still has {', '.join(names)}, whose run is gone; --prune removes it")
+
+
+def _hold_to(plan_file: str, plan: "Plan") -> None:
+    """Refuse to go on if the plan that was looked at is no longer the plan.
+
+    Raises:
+        InvalidSpec: It is another one, or the file is none.
+    """
+    from synapse_spec.spec.diagnostics import Diagnostic, InvalidSpec
+
+    try:
+        expected = json.loads(Path(plan_file).read_text(encoding="utf-8"))["digest"]
+    except (ValueError, LookupError, TypeError):
+        raise InvalidSpec([Diagnostic("SS402", "this is no plan written by 'synapse plan --out'", plan_file)]) from None
+    if expected != plan.digest():
+        message = "specs, code or statuses have moved since this plan was made; make it again"
+        raise InvalidSpec([Diagnostic("SS402", message, plan_file)])
+
+
+def _prune(session: Session, plan: "Plan") -> None:
+    for file in session.files.values():
+        names = plan.orphans.pop(os.path.relpath(file.path), [])
+        if names:
+            file.remove(names)
+            say(f"removed the status of {', '.join(names)}")
+
+
+def _only_ours_on_stdout() -> contextlib.AbstractContextManager[object]:
+    """Libraries print to stdout as they like (Ray does): while runs are at work that goes to stderr."""
+    return contextlib.redirect_stdout(sys.stderr)

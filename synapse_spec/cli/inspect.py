@@ -1,0 +1,89 @@
+"""`synapse inspect PLUGIN`: what a plugin offers."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from synapse_spec.cli.exits import INVALID, OK
+from synapse_spec.cli.output import emit, format_option, say, table
+
+if TYPE_CHECKING:
+    from synapse_spec.plugins.discovery import PluginDiscovery
+
+
+@click.command("inspect")
+@click.argument("plugin")
+@format_option()
+def command(plugin: str, form: str) -> int:
+    """Show the actions of PLUGIN (a folder or a module), their params and their results."""
+    from synapse_spec.plugins.runner import find_plugin
+
+    discovery = find_plugin(plugin)
+    actions = [_facts(discovery, name) for name in discovery.list_actions()]
+    if form != "text":
+        emit(
+            {
+                "plugin": {
+                    "name": discovery.config.name,
+                    "code": discovery.config.code,
+                    "version": discovery.config.version,
+                },
+                "actions": actions,
+            },
+            form,
+        )
+    else:
+        click.echo(f"{discovery.config.name} ({discovery.config.code} {discovery.config.version})")
+        for action in actions:
+            _show(action)
+    return INVALID if any(action.get("error") for action in actions) else OK
+
+
+def _facts(discovery: "PluginDiscovery", name: str) -> dict[str, Any]:
+    """One action; one whose code does not load says so and leaves the others be."""
+    from synapse_spec.plugins.action import description_of
+    from synapse_spec.plugins.errors import PluginLoadError
+    from synapse_spec.plugins.schemas import params_schema, result_schema
+
+    config = discovery.get_action_config(name)
+    facts = {"name": name, "entrypoint": discovery.get_action_entrypoint(name), "method": str(config.method)}
+    try:
+        action = discovery.get_action_class(name)
+    except PluginLoadError as error:
+        return facts | {"error": error.message}
+    described = config.description or description_of(action)
+    return facts | {"description": described, "params": params_schema(action), "result": result_schema(action)}
+
+
+def _show(action: dict[str, Any]) -> None:
+    click.echo(f"\n{click.style(action['name'], bold=True)}  {action.get('description', '')}".rstrip())
+    if "error" in action:
+        say(f"  error: {action['error']}")
+        return
+    schema = action["params"]
+    rows = [
+        _param(name, field, name in schema.get("required", ())) for name, field in schema.get("properties", {}).items()
+    ]
+    if rows:
+        for line in table(("PARAM", "TYPE", "DEFAULT", "DESCRIPTION"), rows).splitlines():
+            click.echo(f"  {line}")
+    result = (action["result"] or {}).get("properties", {})
+    if result:
+        click.echo(f"  gives {', '.join(f'{name} ({_type(field)})' for name, field in result.items())}")
+
+
+def _param(name: str, field: dict[str, Any], required: bool) -> tuple[str, str, str, str]:
+    import json
+
+    default = "required" if required else json.dumps(field["default"]) if "default" in field else "-"
+    return name, _type(field), default, field.get("description", "")
+
+
+def _type(field: dict[str, Any]) -> str:
+    if "anyOf" in field:
+        return " or ".join(_type(item) for item in field["anyOf"])
+    if "$ref" in field:
+        return str(field["$ref"]).rpartition("/")[2]
+    if "enum" in field:
+        return " | ".join(map(str, field["enum"]))
+    return str(field.get("type", "any"))

@@ -1,0 +1,48 @@
+"""`synapse logs NAME`: what a run wrote, in its last attempt or an earlier one."""
+
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from synapse_spec.cli.exits import INVALID, OK
+from synapse_spec.cli.output import say
+from synapse_spec.engine.locks import is_held
+from synapse_spec.spec.workspace import Workspace
+
+_POLL_SECONDS = 0.3
+
+
+@click.command("logs")
+@click.argument("name")
+@click.option("-f", "--follow", is_flag=True, help="Go on while the run is at work.")
+@click.option("--attempt", type=int, help="Which attempt; the last by default.")
+@click.option(
+    "--in", "folder", default=".", type=click.Path(exists=True), help="A place in the workspace; here by default."
+)
+def command(name: str, follow: bool, attempt: int | None, folder: str) -> int:
+    """Show what run NAME wrote."""
+    workspace = Workspace.of(Path(folder))
+    path = _log(workspace, name, attempt)
+    if path is None:
+        known = sorted(item.name for item in (workspace.home / "logs").glob("*")) if workspace.home.is_dir() else []
+        say(f"error: no log of run {name!r} in {workspace.root}" + (f"; there are {', '.join(known)}" if known else ""))
+        return INVALID
+    with path.open(encoding="utf-8", errors="replace") as file:
+        while True:
+            busy = follow and is_held(workspace, name)
+            while text := file.read(1 << 16):
+                sys.stdout.write(text)
+            sys.stdout.flush()
+            if not busy:
+                return OK
+            time.sleep(_POLL_SECONDS)
+
+
+def _log(workspace: Workspace, name: str, attempt: int | None) -> Path | None:
+    """The log asked for; the last attempt's is the newest, since numbers start anew with each digest."""
+    found = sorted(workspace.log(name, 0).parent.glob("*.log"), key=lambda item: item.stat().st_mtime_ns)
+    if attempt is not None:
+        found = [item for item in found if item.stem == str(attempt)]
+    return found[-1] if found else None

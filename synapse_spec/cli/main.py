@@ -1,0 +1,71 @@
+"""The program: its verbs and its exit. A verb's module is imported only when that verb is used."""
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+import synapse_spec
+from synapse_spec.cli.exits import guarded
+
+# Verb -> (module, what it does); the order is that of --help.
+VERBS = {
+    "apply": ("apply", "Run what is due and write the statuses."),
+    "plan": ("plan", "Show what would run, and why."),
+    "validate": ("validate", "Check specs and report every problem."),
+    "status": ("status", "Show the status of runs."),
+    "logs": ("logs", "Show what a run wrote."),
+    "cancel": ("cancel", "Stop a run that is at work."),
+    "run": ("run", "Run one action of a plugin, without a spec."),
+    "inspect": ("inspect", "Show what a plugin offers."),
+    "schema": ("schema", "Export JSON Schemas, or check that they are fresh."),
+}
+
+
+class Program(click.Group):
+    """A group that knows its verbs without importing them, and exits by our codes."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in VERBS:
+            return None
+        command: click.Command = import_module(f"synapse_spec.cli.{VERBS[name][0]}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, words) for name, (_, words) in VERBS.items()])
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], VERBS, 1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise click.UsageError(f"No such command {args[0]!r}.{hint}", ctx=error.ctx) from None
+
+    def main(self, *args: Any, standalone_mode: bool = True, **more: Any) -> Any:
+        if not standalone_mode:
+            return super().main(*args, standalone_mode=False, **more)
+        sys.exit(guarded(lambda: super(Program, self).main(*args, standalone_mode=False, **more)))
+
+
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(synapse_spec.__version__, prog_name="synapse", message="%(prog)s %(version)s")
+@click.option("--color/--no-color", default=None, help="Colour, or none; by default on a terminal without NO_COLOR.")
+@click.pass_context
+def program(ctx: click.Context, color: bool | None) -> None:
+    """Run plugin actions declaratively: validate run specs, run what is due, write what happened beside the spec."""
+    import os
+
+    # NO_COLOR: https://no-color.org, any value that is not empty.
+    ctx.color = color if color is not None else (False if os.environ.get("NO_COLOR") else None)
+
+
+def main() -> None:
+    program(prog_name="synapse")

@@ -1,0 +1,103 @@
+"""How results and messages are printed: data on stdout, words for people on stderr. Used by every verb."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from io import TextIOBase
+from pathlib import Path
+from typing import Any
+
+import click
+
+from synapse_spec.spec.diagnostics import Diagnostic, render_text
+
+FORMATS = ("text", "json", "yaml")
+
+_STYLES: dict[str, dict[str, Any]] = {
+    "error": {"fg": "red", "bold": True},
+    "warning": {"fg": "yellow", "bold": True},
+    "place": {"bold": True},
+    "hint": {"fg": "cyan"},
+    "Succeeded": {"fg": "green"},
+    "Failed": {"fg": "red"},
+    "Cancelled": {"fg": "yellow"},
+    "Blocked": {"fg": "yellow"},
+    "Running": {"fg": "blue"},
+    "Suspended": {"dim": True},
+}
+
+
+def style(text: str, name: str) -> str:
+    """Colour by meaning; click takes it away where the stream is no terminal."""
+    return click.style(text, **_STYLES[name]) if name in _STYLES else text
+
+
+def format_option(*formats: str) -> Callable[[Any], Any]:
+    choices = click.Choice(formats or FORMATS)
+    return click.option("-o", "--output", "form", type=choices, default="text", help="Form of what goes to stdout.")
+
+
+def emit(document: dict[str, Any], form: str) -> None:
+    """Print one versioned document on stdout."""
+    if form == "yaml":
+        from synapse_spec.plugins import yaml
+
+        click.echo(yaml.dump({"version": 1, **document}), nl=False)
+    else:
+        click.echo(json.dumps({"version": 1, **document}, indent=2, ensure_ascii=False))
+
+
+def say(text: str) -> None:
+    """Tell a person."""
+    click.echo(text, err=True)
+
+
+def show_diagnostics(diagnostics: Iterable[Diagnostic]) -> None:
+    """Print diagnostics with their source lines on stderr, and how many there were."""
+    listed = list(diagnostics)
+    sources: dict[str, str | None] = {}
+    for item in listed:
+        if item.path not in sources:
+            sources[item.path] = _text(item.path)
+        say(render_text(item, sources[item.path], style))
+    errors = sum(item.severity == "error" for item in listed)
+    if errors:
+        say(f"{errors} {'problem' if errors == 1 else 'problems'}; nothing was run")
+
+
+def _text(path: str) -> str | None:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], styled: int | None = None) -> str:
+    """Plain columns; column `styled` is coloured by its own words."""
+    widths = [max(len(row[i]) for row in (heads, *rows)) for i in range(len(heads))]
+    lines = []
+    for row in (heads, *rows):
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        if styled is not None and row is not heads:
+            cells[styled] = style(cells[styled], row[styled])
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "-"
+    if seconds < 60:
+        return f"{seconds:.1f}s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{rest:02}s"
+
+
+def own_stderr() -> TextIOBase:
+    """A handle on stderr that stays ours while an action's output is being captured."""
+    try:
+        return os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8", errors="replace", buffering=1)
+    except (OSError, ValueError, AttributeError):  # not backed by a file, as under a test runner
+        return sys.stderr  # type: ignore[return-value]

@@ -1,0 +1,55 @@
+"""`synapse plan`: what would run, and why."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from synapse_spec.cli.exits import OK, WOULD_RUN
+from synapse_spec.cli.output import emit, format_option, say, table
+from synapse_spec.cli.session import Session, open_session, selection
+
+if TYPE_CHECKING:
+    from synapse_spec.engine.plan import Plan
+
+
+@click.command("plan")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@selection
+@click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 if something would run.")
+@click.option("--out", type=click.Path(dir_okay=False, writable=True), help="Write the plan here, for apply --plan.")
+@format_option()
+def command(
+    paths: tuple[str, ...],
+    only: tuple[str, ...],
+    selector: tuple[str, ...],
+    detailed_exitcode: bool,
+    out: str | None,
+    form: str,
+) -> int:
+    """Show what apply would do with the specs at PATH, and why. Changes nothing."""
+    session = open_session(paths, only, selector)
+    plan = session.plan()
+    show(plan, session, form)
+    if out is not None:
+        records = [entry.to_record() for entry in plan.entries.values()]
+        text = json.dumps({"version": 1, "digest": plan.digest(), "runs": records}, indent=2, ensure_ascii=False)
+        Path(out).write_text(text + "\n", encoding="utf-8")
+    return WOULD_RUN if detailed_exitcode and plan.due else OK
+
+
+def show(plan: "Plan", session: Session, form: str) -> None:
+    """Print a plan."""
+    entries = list(plan.entries.values())
+    if form != "text":
+        orphans = [{"file": file, "names": names} for file, names in plan.orphans.items()]
+        emit({"runs": [entry.to_record() for entry in entries], "orphans": orphans}, form)
+        return
+    rows = [(entry.run.name, entry.decision.step, str(entry.run.mode), entry.decision.text) for entry in entries]
+    if rows:
+        click.echo(table(("NAME", "STEP", "MODE", "WHY"), rows))
+    steps = [entry.decision.step for entry in entries]
+    say(", ".join(f"{steps.count(step)} to {step}" for step in dict.fromkeys(steps)) or "no runs")
+    for file, names in plan.orphans.items():
+        say(f"{file} still has {', '.join(names)}, whose run is gone; apply --prune removes it")

@@ -1,0 +1,91 @@
+"""`synapse run PLUGIN ACTION`: run_plugin from the shell, without a spec."""
+
+import contextlib
+import json
+import sys
+from typing import Any
+
+import click
+
+from synapse_spec.cli.exits import INVALID, OK, RUN_FAILED
+from synapse_spec.cli.output import say
+from synapse_spec.plugins.enums import ExecutionMode
+
+
+@click.command("run")
+@click.argument("plugin")
+@click.argument("action")
+@click.option("-p", "--param", "params", multiple=True, metavar="KEY=VALUE", help="A param; VALUE is JSON, else text.")
+@click.option("-m", "--mode", type=click.Choice([str(mode) for mode in ExecutionMode]), default="local")
+@click.option("--env", multiple=True, metavar="KEY=VALUE", help="An environment variable of the action.")
+@click.option("--ray-address", metavar="ADDRESS", help="A Ray cluster, for task and job.")
+def command(
+    plugin: str, action: str, params: tuple[str, ...], mode: str, env: tuple[str, ...], ray_address: str | None
+) -> int:
+    """Run ACTION of PLUGIN (a folder or a module) and print its result as JSON.
+
+    In mode job the result is waited for as well.
+    """
+    from synapse_spec.plugins.errors import ExecutionError, ValidationError
+
+    values = _nested(params)
+    overlay = dict(_pair(item, "--env") for item in env)
+    with contextlib.redirect_stdout(sys.stderr):
+        try:
+            result = _perform(plugin, action, values, ExecutionMode(mode), overlay, ray_address)
+        except ValidationError as error:
+            say(f"error: {error.message}")
+            return INVALID
+        except ExecutionError as error:
+            say((error.details or {}).get("traceback") or "")
+            say(f"error: {error.message}")
+            return RUN_FAILED
+    click.echo(json.dumps(result, indent=2, ensure_ascii=False))
+    return OK
+
+
+def _perform(
+    plugin: str, action: str, params: dict[str, Any], mode: ExecutionMode, env: dict[str, str], address: str | None
+) -> Any:
+    from synapse_spec.plugins.runner import find_plugin, run_plugin
+
+    options = {"ray_address": address} if mode is not ExecutionMode.LOCAL and address else {}
+    if mode is not ExecutionMode.JOB:
+        return run_plugin(plugin, action, params, mode=mode, env=env, **options)
+    from synapse_spec.plugins.executors.ray.job import RayJobExecutor
+
+    discovery = find_plugin(plugin)
+    executor = RayJobExecutor(discovery.config.env | env, **options)
+    job = executor.submit(discovery.get_action_class(action), params)
+    for line in executor.stream_logs(job):
+        say(line.rstrip("\n"))
+    return executor.get_result(job)
+
+
+def _nested(params: tuple[str, ...]) -> dict[str, Any]:
+    """`a.b=1` makes {"a": {"b": 1}}."""
+    found: dict[str, Any] = {}
+    for item in params:
+        key, text = _pair(item, "--param")
+        *parents, last = key.split(".")
+        place = found
+        for part in parents:
+            place = place.setdefault(part, {})
+            if not isinstance(place, dict):
+                raise click.UsageError(f"--param {key}: {part!r} has a value already")
+        place[last] = _value(text)
+    return found
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _pair(text: str, option: str) -> tuple[str, str]:
+    key, separator, value = text.partition("=")
+    if not separator or not key:
+        raise click.UsageError(f"{option} takes KEY=VALUE, not {text!r}")
+    return key, value

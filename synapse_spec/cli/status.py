@@ -1,0 +1,67 @@
+"""`synapse status`: the status of runs; brings back the results of jobs that have ended meanwhile."""
+
+import click
+
+from synapse_spec.cli.exits import OK
+from synapse_spec.cli.output import duration, emit, format_option, say, style, table
+from synapse_spec.cli.session import Session, open_session, selection
+from synapse_spec.engine.status import RUNNING, RunStatus
+from synapse_spec.spec.model import Run
+
+
+@click.command("status")
+@click.argument("paths", nargs=-1, metavar="[PATH...]")
+@selection
+@click.option("--ray-address", metavar="ADDRESS", help="The Ray cluster that jobs were submitted to.")
+@format_option()
+def command(
+    paths: tuple[str, ...], only: tuple[str, ...], selector: tuple[str, ...], ray_address: str | None, form: str
+) -> int:
+    """Show the status of the runs at PATH (this folder by default)."""
+    session = open_session(paths or (".",), only, selector)
+    _bring_back(session, ray_address)
+    shown = [(run, session.statuses.get(run.name) or RunStatus(run.name)) for run in session.selected]
+    if form != "text":
+        emit({"runs": [status.to_document() | {"file": run.file.shown} for run, status in shown]}, form)
+        return OK
+    rows = [_row(run, status) for run, status in shown]
+    click.echo(table(("NAME", "PHASE", "REASON", "MODE", "ATTEMPT", "TIME", "METRICS"), rows, styled=1))
+    for run, status in shown:
+        if status.message:
+            say(f"{run.name}: {style(status.reason, status.phase)}: {status.message}")
+    return OK
+
+
+def _bring_back(session: Session, address: str | None) -> None:
+    """Finish the statuses of jobs that have ended since their client left."""
+    if not any(_is_open_job(session.statuses.get(run.name)) for run in session.selected):
+        return
+    from synapse_spec.engine.collect import collect
+
+    for run in session.selected:
+        status = session.statuses.get(run.name)
+        if _is_open_job(status):
+            session.statuses[run.name] = collect(run, session.files[run.file.path], session.workspace, address)
+
+
+def _is_open_job(status: RunStatus | None) -> bool:
+    return status is not None and status.phase == RUNNING and status.mode == "job"
+
+
+def _row(run: Run, status: RunStatus) -> tuple[str, ...]:
+    attempt = status.attempt
+    metrics = " ".join(
+        f"{step}.{key}={value:.4g}" if isinstance(value, float) else f"{step}.{key}={value}"
+        for step, values in status.metrics.items()
+        for key, value in values.items()
+    )
+    number = str(attempt.number) if attempt else "-"
+    return (
+        run.name,
+        status.phase,
+        status.reason,
+        str(run.mode),
+        number,
+        duration(attempt.seconds if attempt else None),
+        metrics,
+    )

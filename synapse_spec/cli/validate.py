@@ -1,0 +1,54 @@
+"""`synapse validate`: every problem of every file in one pass."""
+
+from pathlib import Path
+
+import click
+
+from synapse_spec.cli.exits import INVALID, OK
+from synapse_spec.cli.output import emit, format_option, say, show_diagnostics
+from synapse_spec.spec.catalog import Catalog
+from synapse_spec.spec.diagnostics import Diagnostic
+from synapse_spec.spec.load import load
+from synapse_spec.spec.validate import check_model, validate
+from synapse_spec.spec.workspace import Workspace
+
+
+@click.command("validate")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--offline", is_flag=True, help="Import no plugin: use exported schemas only.")
+@format_option("text", "json", "yaml", "github")
+def command(paths: tuple[str, ...], offline: bool, form: str) -> int:
+    """Check the specs at PATH and report every problem."""
+    loaded = load(paths)
+    root = Workspace.of(loaded.files[0].path if loaded.files else Path.cwd()).root
+    catalog = Catalog(root, offline=offline)
+    problems = validate(loaded, catalog)
+    if not offline:
+        unsound = {item.path for item in problems}
+        for run in loaded.runs:
+            if run.file.shown not in unsound:
+                problems += check_model(run, catalog)
+    problems = sorted(set(problems), key=lambda item: item.order)
+    _report(problems, form, len(loaded.runs), len(loaded.files))
+    return INVALID if any(item.severity == "error" for item in problems) else OK
+
+
+def _report(problems: list[Diagnostic], form: str, runs: int, files: int) -> None:
+    if form == "github":
+        for item in problems:
+            click.echo(_annotation(item))
+    elif form != "text":
+        emit({"diagnostics": [item.to_record() for item in problems]}, form)
+    elif problems:
+        show_diagnostics(problems)
+    else:
+        say(f"{runs} {'run' if runs == 1 else 'runs'} in {files} {'file' if files == 1 else 'files'}: all valid")
+
+
+def _annotation(item: Diagnostic) -> str:
+    """A workflow command of GitHub Actions."""
+    record = item.to_record()
+    message = record["message"] + (f" ({item.hint})" if item.hint else "")
+    escaped = message.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    place = f"file={record['path']},line={record['line']},col={record['column']},endLine={record['endLine']}"
+    return f"::{item.severity} {place},title={item.code}::{escaped}"

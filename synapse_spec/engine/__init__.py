@@ -1,0 +1,1 @@
+"""What happens: decides which runs are due and why, runs them, and keeps their status."""

@@ -1,0 +1,184 @@
+"""How each mode performs an attempt. One class a mode, one Protocol; Ray is reached when a run first needs it."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from synapse_spec.plugins.enums import ExecutionMode
+from synapse_spec.plugins.events import Emit
+from synapse_spec.plugins.outcome import ErrorInfo, Outcome
+from synapse_spec.spec.model import Run
+from synapse_spec.spec.workspace import Workspace
+
+if TYPE_CHECKING:
+    from synapse_spec.plugins.execution import Invocation
+    from synapse_spec.plugins.executors.ray.cluster import Lease
+    from synapse_spec.plugins.executors.ray.job import JobRunner
+    from synapse_spec.plugins.executors.ray.task import TaskPool
+
+
+class Cancel(threading.Event):
+    """Set when an attempt is to end, with the reason its outcome then has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reason = "Cancelled"
+
+    def request(self, reason: str) -> None:
+        if not self.is_set():
+            self.reason = reason
+            self.set()
+
+
+@dataclass(slots=True)
+class Work:
+    """One attempt to perform.
+
+    Attributes:
+        run: The run.
+        invocation: What to perform; None when a job that was submitted earlier is only followed.
+        handle: The attempt's handle; the submission id of a job.
+        runtime_env: Ray runtime_env, merged.
+        metadata: For those who look at the Ray dashboard.
+        emit: Takes the events.
+        cancelled: Set when the attempt is to end.
+        wait: Whether to wait for a job's end.
+    """
+
+    run: Run
+    invocation: "Invocation | None"
+    handle: str
+    runtime_env: dict[str, Any]
+    metadata: dict[str, str]
+    emit: Emit
+    wait: bool = True
+    cancelled: Cancel = field(default_factory=Cancel)
+
+
+class Backend(Protocol):
+    """Performs attempts of one mode."""
+
+    def perform(self, work: Work) -> Outcome | None:
+        """The attempt's outcome; None when it goes on without us (a job only)."""
+        ...
+
+
+class Backends:
+    """The backend of each mode, and the cluster that two of them share.
+
+    Args:
+        workspace: Owns the embedded cluster's folder.
+        address: Of a Ray cluster; None for RAY_ADDRESS, else an embedded one.
+        needs_jobs: Whether a job may be run, for which the embedded cluster needs its dashboard.
+        task_limit: The most actors at once.
+
+    Attributes:
+        leave: Set when the process is about to go: jobs are left running then.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        address: str | None,
+        *,
+        needs_jobs: bool,
+        task_limit: int,
+    ) -> None:
+        self._workspace = workspace
+        self._address = address
+        self._needs_jobs = needs_jobs
+        self._task_limit = task_limit
+        self.leave = threading.Event()
+        self._lock = threading.Lock()
+        self._lease: Lease | None = None
+        self._pool: TaskPool | None = None
+        self._jobs: JobRunner | None = None
+
+    def of(self, mode: ExecutionMode) -> Callable[[Work], Outcome | None]:
+        return {
+            ExecutionMode.LOCAL: _perform_local,
+            ExecutionMode.TASK: self._perform_task,
+            ExecutionMode.JOB: self._perform_job,
+        }[mode]
+
+    def prepare(self, mode: ExecutionMode) -> None:
+        """Reach what the mode needs, before anything is written.
+
+        Raises:
+            ClusterUnreachable: Ray is not there.
+        """
+        if mode is not ExecutionMode.LOCAL:
+            with self._lock:
+                self._reach()
+
+    def close(self) -> None:
+        """End the actors and let go of the cluster; an embedded one goes too, unless jobs still run on it."""
+        if self._pool is not None:
+            self._pool.close()
+        if self._lease is not None:
+            self._lease.release()
+
+    def jobs(self) -> "JobRunner":
+        """Raises ClusterUnreachable."""
+        from synapse_spec.plugins.executors.ray.job import JobRunner
+
+        with self._lock:
+            if self._jobs is None:
+                self._jobs = JobRunner(self._reach().cluster, self._workspace.ray)
+            return self._jobs
+
+    def _tasks(self) -> "TaskPool":
+        from synapse_spec.plugins.executors.ray.task import TaskPool
+
+        with self._lock:
+            if self._pool is None:
+                self._pool = TaskPool(self._reach().cluster, self._task_limit)
+            return self._pool
+
+    def _reach(self) -> "Lease":
+        from synapse_spec.plugins.executors.ray.cluster import reach
+
+        if self._lease is None:
+            self._workspace.ensure()
+            self._lease = reach(self._address, self._workspace.ray, dashboard=self._needs_jobs)
+        return self._lease
+
+    def _perform_task(self, work: Work) -> Outcome:
+        from synapse_spec.plugins.executors.ray.task import TaskOptions
+
+        want = work.run.resources
+        options = TaskOptions(want.cpus, want.gpus, want.memory, want.custom, work.runtime_env, work.run.timeout)
+        assert work.invocation is not None
+        return self._tasks().run(work.invocation, options, work.emit, work.cancelled)
+
+    def _perform_job(self, work: Work) -> Outcome | None:
+        jobs = self.jobs()
+        if work.invocation is not None:
+            from synapse_spec.plugins.executors.ray.job import JobOptions
+
+            want = work.run.resources
+            options = JobOptions(want.cpus, want.gpus, want.memory, want.custom, work.runtime_env, work.metadata)
+            jobs.submit(work.handle, work.invocation, options)
+        if not work.wait:
+            return None
+        outcome = self._followed(jobs, work)
+        if outcome is not None:
+            jobs.forget(work.handle)
+        return outcome
+
+    def _followed(self, jobs: "JobRunner", work: Work) -> Outcome | None:
+        outcome = jobs.follow(work.handle, work.emit, work.cancelled, work.run.timeout)
+        if outcome is None and not self.leave.is_set():  # cancelled, not left
+            jobs.cancel(work.handle)
+            return Outcome("Cancelled", error=ErrorInfo("Cancelled", "the job was stopped"))
+        return outcome
+
+
+def _perform_local(work: Work) -> Outcome:
+    from synapse_spec.plugins.capture import captured
+    from synapse_spec.plugins.execution import perform
+
+    assert work.invocation is not None
+    with captured(work.emit) as emit:
+        return perform(work.invocation, emit)

@@ -1,0 +1,58 @@
+"""The identity of a run: digests of what is computed, from the spec, the code and the results it refers to. Pure.
+
+How and where it runs (mode, resources, timeout, retry…) is left out, and so is where the checkout stands:
+`spec.dir` and `workspace.root` count as they are written.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from synapse_spec.engine.status import Identity, RunStatus
+from synapse_spec.spec import references
+from synapse_spec.spec.catalog import ActionFacts, PluginFacts
+from synapse_spec.spec.model import Run, Secret
+
+
+def sha256(value: Any) -> str:
+    """Digest of a JSON-compatible value; the order of keys does not matter."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def computed(run: Run, plugin: PluginFacts, action: ActionFacts) -> dict[str, Any]:
+    """The parts of spec and config that change what is computed; secrets by their reference."""
+    return {
+        "action": run.action,
+        "entrypoint": action.entrypoint,
+        "params": references.resolve(run.params, lambda reference: f"${{{{ {reference.text} }}}}"),
+        "env": plugin.env | spec_env(run),
+        "runtimeEnv": plugin.runtime_env | run.runtime_env,
+    }
+
+
+def spec_env(run: Run) -> dict[str, Any]:
+    """The run's env as the spec may show it."""
+    return {name: value.to_spec() if isinstance(value, Secret) else value for name, value in run.env.items()}
+
+
+def result_digest(status: RunStatus) -> str:
+    """Identity of a run's result: what was computed and what came out.
+
+    The value alone is not enough: a result is often the path of a file, which stays the same when its content changes.
+    """
+    return sha256([status.identity.digest if status.identity else None, status.result])
+
+
+def identify(run: Run, plugin: PluginFacts, action: ActionFacts, upstream: Mapping[str, RunStatus]) -> Identity:
+    """The identity of a run whose inputs have results.
+
+    Args:
+        run: The run.
+        plugin, action: What is known of its code.
+        upstream: The status of each run in `run.inputs`.
+    """
+    spec = sha256(computed(run, plugin, action))
+    runs = {name: result_digest(upstream[name]) for name in sorted(run.inputs)}
+    return Identity(spec, action.code, runs, sha256([spec, action.code, runs]))

@@ -1,0 +1,74 @@
+"""Secrets of a run's env: read when the run starts, and kept out of all that is written or shown."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from synapse_spec.plugins.events import Emit, Event, from_wire, to_wire
+from synapse_spec.plugins.outcome import Outcome
+from synapse_spec.spec.model import Run, Secret
+
+_MASK = "***"
+# A shorter value would blacken ordinary words, and protects nothing.
+_SHORTEST_MASKED = 4
+
+
+class SecretMissing(Exception):
+    """The source of a secret is not there; `name` is the env name."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
+def read_secrets(run: Run, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Values of the run's secrets by env name.
+
+    Raises:
+        SecretMissing: A variable is not set, or a file cannot be read.
+    """
+    return {name: _read(name, value, run, environ) for name, value in run.env.items() if isinstance(value, Secret)}
+
+
+def _read(name: str, secret: Secret, run: Run, environ: Mapping[str, str]) -> str:
+    if secret.from_env is not None:
+        if secret.from_env not in environ:
+            raise SecretMissing(name, f"{secret.from_env} is not set in the environment of synapse")
+        return environ[secret.from_env]
+    path = run.file.path.parent / Path(str(secret.from_file)).expanduser()
+    try:
+        return path.read_text(encoding="utf-8").removesuffix("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SecretMissing(name, f"{path} cannot be read: {getattr(error, 'strerror', error)}") from None
+
+
+class Masker:
+    """Replaces secret values in whatever a run tells."""
+
+    def __init__(self, secrets: Mapping[str, str]) -> None:
+        self._values = sorted(
+            (value for value in secrets.values() if len(value) >= _SHORTEST_MASKED), key=len, reverse=True
+        )
+
+    def emit(self, emit: Emit) -> Emit:
+        """An `emit` that masks before it passes on."""
+        if not self._values:
+            return emit
+
+        def masked(event: Event) -> None:
+            emit(from_wire(self._clean(to_wire(event))))
+
+        return masked
+
+    def outcome(self, outcome: Outcome) -> Outcome:
+        return Outcome.from_wire(self._clean(outcome.to_wire())) if self._values else outcome
+
+    def _clean(self, value: Any) -> Any:
+        if isinstance(value, str):
+            for secret in self._values:
+                value = value.replace(secret, _MASK)
+            return value
+        if isinstance(value, dict):
+            return {self._clean(key): self._clean(item) for key, item in value.items()}
+        return [self._clean(item) for item in value] if isinstance(value, list) else value

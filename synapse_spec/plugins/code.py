@@ -1,0 +1,176 @@
+"""What an action's code is, and its digest: the identity that decides whether a finished run is still current.
+
+Python files count by their syntax tree without comments, formatting and docstrings, and only those the entry module
+reaches by imports; where something is imported dynamically, every Python file of the plugin. All other files of the
+plugin folder count by their bytes. config.yaml does not: what matters of it is part of the run. Used by the catalog.
+"""
+
+import ast
+import hashlib
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from synapse_spec.plugins.errors import PluginLoadError
+from synapse_spec.plugins.source import CONFIG_NAME, PluginSource
+
+_SKIPPED_FOLDERS = frozenset({"__pycache__", "tests", "test", "node_modules", "site-packages", "outputs"})
+_SKIPPED_ENDINGS = (".pyc", ".pyo", ".status.yaml", ".status.yml", ".md")
+_DYNAMIC_CALLS = frozenset({"__import__", "import_module", "exec", "eval", "run_path", "run_module", "iter_modules"})
+
+
+@dataclass(frozen=True, slots=True)
+class CodeDigest:
+    """The digest of an action's code, and of each file that is part of it (relative to the plugin folder)."""
+
+    digest: str
+    files: dict[str, str]
+    dynamic: bool = False
+
+
+def code_digest(source: PluginSource, entrypoint: str, workspace: Path | None = None) -> CodeDigest:
+    """Digest of the code behind `entrypoint`.
+
+    Raises:
+        PluginLoadError: A Python file in it is not valid Python, or the entry module is not in the plugin.
+    """
+    closure = _Closure(source, workspace)
+    closure.follow(entrypoint.partition(":")[0] if ":" in entrypoint else entrypoint.rpartition(".")[0])
+    paths = set(closure.files)
+    for path in plugin_files(source):
+        if path.suffix != ".py" or closure.dynamic:
+            paths.add(path)
+    hashes = {}
+    for path in sorted(paths):
+        tree = closure.files.get(path)
+        hashes[os.path.relpath(path, source.folder)] = _file_hash(path, tree, source)
+    digest = hashlib.sha256(repr(sorted(hashes.items())).encode()).hexdigest()
+    return CodeDigest(f"sha256:{digest}", hashes, closure.dynamic)
+
+
+def plugin_files(source: PluginSource) -> Iterator[Path]:
+    """The files of the plugin folder that may be code or data of it, in a stable order."""
+    for folder, subfolders, names in os.walk(source.folder):
+        subfolders[:] = sorted(
+            name
+            for name in subfolders
+            if not name.startswith(".") and name not in _SKIPPED_FOLDERS and not name.endswith(".egg-info")
+        )
+        for name in sorted(names):
+            own_config = name == CONFIG_NAME and Path(folder) == source.folder
+            if not (name.startswith(".") or name.endswith(_SKIPPED_ENDINGS) or own_config):
+                yield Path(folder, name)
+
+
+def fingerprint(paths: Iterator[Path]) -> dict[str, list[int]]:
+    """State of files without reading them: path -> [size, mtime_ns, ctime_ns, inode]."""
+    states = {}
+    for path in paths:
+        info = path.stat()
+        states[str(path)] = [info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino]
+    return states
+
+
+class _Closure:
+    """The files that a module reaches by imports, inside the plugin and the workspace."""
+
+    def __init__(self, source: PluginSource, workspace: Path | None) -> None:
+        self.files: dict[Path, ast.Module] = {}
+        self.dynamic = False
+        self._source = source
+        own = [source.import_root]
+        if workspace is not None:
+            places = [Path(entry).resolve() for entry in sys.path if entry]
+            own += [place for place in places if place.is_relative_to(workspace) and "site-packages" not in place.parts]
+        self._roots = list(dict.fromkeys(own))
+
+    def follow(self, module: str) -> None:
+        """Take in `module` and all it reaches."""
+        if not self._take(module):
+            raise PluginLoadError(f"module {module!r} is not in the plugin folder {self._source.folder}")
+
+    def _take(self, module: str) -> bool:
+        """Add a module with its parent packages; False if it is none of ours."""
+        pending, known = [module], False
+        while pending:
+            for path in self._paths(pending.pop()):
+                known = True
+                if path not in self.files:
+                    tree = _parse(path, self._source)
+                    self.files[path] = tree
+                    pending.extend(self._imports(path, tree))
+        return known
+
+    def _paths(self, module: str) -> list[Path]:
+        parts = module.split(".")
+        for root in self._roots:
+            target = root.joinpath(*parts)
+            files = [item for item in (target.with_name(target.name + ".py"), target / "__init__.py") if item.is_file()]
+            if files or target.is_dir():
+                packages = [root.joinpath(*parts[:depth]) / "__init__.py" for depth in range(1, len(parts))]
+                return [item for item in packages if item.is_file()] + files[:1]
+        return []
+
+    def _imports(self, path: Path, tree: ast.Module) -> Iterator[str]:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                base = self._absolute(path, node)
+                yield base
+                yield from (f"{base}.{alias.name}" for alias in node.names)
+            elif isinstance(node, ast.Call) and _called(node) in _DYNAMIC_CALLS:
+                self.dynamic = True
+
+    def _absolute(self, path: Path, node: ast.ImportFrom) -> str:
+        if not node.level:
+            return node.module or ""
+        root = next((item for item in self._roots if path.is_relative_to(item)), self._source.import_root)
+        package = path.parent.relative_to(root).parts
+        parts = package[: len(package) - node.level + 1]
+        return ".".join([*parts, *([node.module] if node.module else [])])
+
+
+def _called(node: ast.Call) -> str:
+    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+
+
+def _parse(path: Path, source: PluginSource) -> ast.Module:
+    try:
+        return ast.parse(path.read_bytes(), str(path))
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None)
+        shown = os.path.relpath(path, source.folder.parent)
+        message = f"{shown}:{line or 1}: {getattr(error, 'msg', error)}"
+        raise PluginLoadError(message, {"file": str(path), "line": line, "cause": str(error)}) from None
+
+
+def _file_hash(path: Path, tree: ast.Module | None, source: PluginSource) -> str:
+    if tree is None and path.suffix != ".py":
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    normal = _normal(tree or _parse(path, source))
+    return hashlib.sha256(repr(normal).encode()).hexdigest()
+
+
+def _normal(node: Any) -> Any:
+    """The tree as tuples, without docstrings, positions and empty fields (which differ between Python versions)."""
+    if isinstance(node, list):
+        return tuple(_normal(item) for item in node)
+    if not isinstance(node, ast.AST):
+        return node
+    fields = []
+    for name, value in ast.iter_fields(node):
+        if name == "body" and isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            value = value[1:] if _is_docstring(value) else value
+        if value is not None and value != [] and name not in ("kind", "type_comment", "type_ignores"):
+            fields.append((name, _normal(value)))
+    return (type(node).__name__, *fields)
+
+
+def _is_docstring(body: list[ast.stmt]) -> bool:
+    first = body[0] if body else None
+    return isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)

@@ -1,0 +1,249 @@
+"""How Ray is reached, and how this process becomes its driver. Everything that uses a cluster gets it here.
+
+An address that is given, else RAY_ADDRESS, else the embedded cluster of a folder.
+"""
+
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from synapse_spec.plugins.executors.ray import embedded
+from synapse_spec.plugins.executors.ray.errors import ClusterUnreachable as ClusterUnreachable
+from synapse_spec.plugins.executors.ray.jobs_api import JobsApi
+
+_PROBE_SECONDS = 2.0
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Where a cluster is.
+
+    Attributes:
+        address: host:port or ray://host:port for drivers. None: not known, or the session that the user's own
+            `ray.init` made.
+        dashboard: http://host:port for jobs, or None.
+        token: For both, or None for what Ray itself finds in the environment.
+        embedded: It is ours and on this machine: it sees our files and has our Python.
+    """
+
+    address: str | None
+    dashboard: str | None
+    token: str | None
+    embedded: bool
+
+
+class Lease:
+    """The use of a cluster; an embedded one lives at least as long. Also a context manager."""
+
+    def __init__(self, cluster: Cluster, hold: embedded.Hold | None = None) -> None:
+        self.cluster = cluster
+        self._hold = hold
+        self._lock = threading.Lock()
+
+    def release(self, wait: bool = True) -> None:
+        """Let go; an embedded cluster that nobody and no job needs any more ends.
+
+        Args:
+            wait: Return when it has ended, leaving nothing behind, or when it is known to stay.
+        """
+        with self._lock:
+            hold, self._hold = self._hold, None
+        if hold is not None:
+            hold.release(wait=wait)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+def reach(address: str | None, folder: Path, *, dashboard: bool, start: bool = True) -> Lease:
+    """Find the cluster, and start an embedded one if none is given.
+
+    Args:
+        address: host:port, ray://host:port (tasks only) or http://host:port (jobs only); None for RAY_ADDRESS.
+        folder: Of the embedded cluster: its record, and the jobs that nobody has fetched.
+        dashboard: Whether jobs will be run.
+        start: Start an embedded one if none is alive.
+
+    Raises:
+        ClusterUnreachable: There is none; found within seconds.
+    """
+    given = address or os.environ.get("RAY_ADDRESS")
+    if given and given != "local":
+        return Lease(_given(given, dashboard))
+    if not dashboard and address is None and _initialized():
+        return Lease(Cluster(None, None, None, False))
+    hold = embedded.hold(folder, dashboard=dashboard, start=start)
+    head = hold.head
+    return Lease(Cluster(head.address, head.dashboard, head.token, True), hold)
+
+
+class _Driver:
+    """This process as a driver of one cluster: Ray knows no more than one at a time."""
+
+    cluster: Cluster | None = None
+    uses = 0
+
+
+def attach(cluster: Cluster) -> None:
+    """Make this process a driver of the cluster, unless it is; from any thread. To be paired with `detach`.
+
+    Raises:
+        ClusterUnreachable: Ray refuses, or this process is the driver of another cluster.
+    """
+    with _lock:
+        if _Driver.cluster is None and _initialized():
+            return  # the user's own: used, and never shut down
+        if _Driver.cluster is None:
+            _init(cluster)
+            _Driver.cluster = cluster
+        elif _Driver.cluster.address != cluster.address:
+            message = f"this process uses the Ray at {_Driver.cluster.address} already, and can use one at a time"
+            raise ClusterUnreachable(message)
+        _Driver.uses += 1
+
+
+def detach() -> None:
+    """Undo one `attach`; with the last one Ray is shut down in this process."""
+    with _lock:
+        if _Driver.cluster is None:
+            return
+        _Driver.uses -= 1
+        if _Driver.uses == 0:
+            import ray
+
+            _Driver.cluster = None
+            ray.shutdown()
+
+
+def _initialized() -> bool:
+    return "ray" in sys.modules and bool(sys.modules["ray"].is_initialized())
+
+
+def _init(cluster: Cluster) -> None:
+    if cluster.address is None:
+        raise ClusterUnreachable(
+            f"{cluster.dashboard} serves jobs only; for tasks give host:port of the cluster's GCS (port 6379 by default)"
+        )
+    with _signals_kept(), _admitted(cluster):
+        import ray
+
+        try:
+            ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+        except Exception as error:  # Ray raises whatever its many layers raise
+            ray.shutdown()
+            reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+            raise ClusterUnreachable(f"Ray at {cluster.address} does not take us as a driver: {reason}") from error
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """ray.init installs its own SIGTERM handler; ours, or the user's, stays."""
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread() and handler is not None:
+            signal.signal(signal.SIGTERM, handler)
+
+
+@contextmanager
+def _admitted(cluster: Cluster) -> Iterator[None]:
+    """What Ray has to find in the environment while it connects to an embedded cluster."""
+    if not cluster.embedded:
+        yield
+        return
+    needed = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": cluster.token or ""}
+    before = {name: os.environ.get(name) for name in needed}
+    os.environ.update(needed)
+    try:
+        with _loopback():
+            yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+@contextmanager
+def _loopback() -> Iterator[None]:
+    """Let Ray connect to 127.0.0.1 as such, and read the token anew."""
+    from ray._private import ray_constants
+    from ray._raylet import AuthenticationTokenLoader, Config
+
+    Config.initialize("")
+    AuthenticationTokenLoader.instance().reset_cache()
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+def _given(address: str, dashboard: bool) -> Cluster:
+    """A cluster that others run, after a look whether anything listens there."""
+    kind, place = address.split("://", 1) if "://" in address else ("", address)
+    if kind in ("http", "https"):
+        _probe(address, urlsplit(address).hostname, urlsplit(address).port or (443 if kind == "https" else 80))
+        JobsApi(address, _own_token()).version()
+        return Cluster(None, address, _own_token(), False)
+    host, _, port = place.rpartition(":")
+    if kind not in ("", "ray") or not host or not port.isdigit():
+        raise ClusterUnreachable(f"{address!r} is no Ray address: give host:port, ray://host:port or http://host:port")
+    if kind == "ray" and dashboard:
+        raise ClusterUnreachable(f"{address} serves no jobs; give http://host:port of the cluster's dashboard")
+    _probe(address, host, int(port))
+    url = _dashboard_of(address) if dashboard else None
+    return Cluster(address, url, _own_token(), False)
+
+
+def _probe(address: str, host: str | None, port: int) -> None:
+    """Ray itself would try a dead address for eight minutes."""
+    try:
+        socket.create_connection((host, port), _PROBE_SECONDS).close()
+    except OSError as error:
+        reason = "no such host" if isinstance(error, socket.gaierror) else error.strerror or "it does not answer"
+        raise ClusterUnreachable(f"no Ray at {address}: {reason}") from None
+
+
+def _dashboard_of(address: str) -> str:
+    from ray._private import ray_constants
+    from ray._raylet import GcsClient
+
+    client: Any = GcsClient(address=address)
+    key, namespace = ray_constants.DASHBOARD_ADDRESS.encode(), ray_constants.KV_NAMESPACE_DASHBOARD
+    try:
+        place = (client.internal_kv_get(key, namespace) or b"").decode()
+    except Exception as error:
+        raise ClusterUnreachable(f"Ray at {address} does not answer: {error}") from None
+    if not place:
+        raise ClusterUnreachable(f"Ray at {address} has no dashboard, which jobs need: start it with one")
+    url = place if "://" in place else f"http://{place}"
+    _probe(f"{url} (the dashboard of {address})", urlsplit(url).hostname, urlsplit(url).port or 80)
+    return url
+
+
+def _own_token() -> str | None:
+    """The token that Ray's own clients would send."""
+    if token := os.environ.get("RAY_AUTH_TOKEN"):
+        return token
+    if os.environ.get("RAY_AUTH_MODE", "").lower() != "token":
+        return None
+    path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or "~/.ray/auth_token").expanduser()
+    return path.read_text().strip() if path.is_file() else None

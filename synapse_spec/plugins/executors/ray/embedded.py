@@ -1,0 +1,264 @@
+"""The Ray of this machine, seen from its users: finds the living one of a folder, or starts one; knows when it is gone.
+
+The cluster runs in a process of its own (`head`) and lives while somebody holds a connection to its socket, which the
+kernel closes for those who die. Called by `cluster.reach`; `head` shares the record and the cleaning.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from synapse_spec.plugins.executors.ray.errors import ClusterUnreachable
+
+START_SECONDS = 60.0
+END_SECONDS = 10.0
+STAYING = b"staying\n"
+HELLO = b"held\n"
+_NEEDED = frozenset(
+    "PATH HOME USER LOGNAME SHELL LANG TZ TMPDIR VIRTUAL_ENV HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy"
+    " no_proxy SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE CURL_CA_BUNDLE".split()
+)
+_NEEDED_STARTS = (
+    "LC_",
+    "LD_",
+    "DYLD_",
+    "PYTHON",
+    "CONDA",
+    "CUDA",
+    "NVIDIA",
+    "ROCR_",
+    "HIP_",
+    "PIP_",
+    "UV_",
+    "XDG_",
+    "RAY_",
+)
+_children: list[subprocess.Popen[bytes]] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The record of a running head, `cluster.json` in its folder: as secret as its token.
+
+    Attributes:
+        pid: The head's process.
+        address: host:port of Ray's GCS.
+        dashboard: http://host:port, or None: then it can run tasks, but no jobs.
+        token: Whoever has it may run code there.
+        temp_dir: Ray's own files; removed when the head ends.
+        socket: Whoever is connected to it keeps the head alive.
+        ray, python: Versions.
+    """
+
+    pid: int
+    address: str
+    dashboard: str | None
+    token: str
+    temp_dir: str
+    socket: str
+    ray: str
+    python: str
+
+    @classmethod
+    def read(cls, folder: Path, *, dashboard: bool) -> "Head | None":
+        """The record in the folder, whether that head is alive or not."""
+        try:
+            return cls(**json.loads(record_path(folder, dashboard=dashboard).read_bytes()))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def write(self, folder: Path) -> None:
+        path = record_path(folder, dashboard=self.dashboard is not None)
+        write_private(path, json.dumps(asdict(self), indent=2).encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A head that lives at least until `release`."""
+
+    head: Head
+    connection: socket.socket
+
+    def release(self, *, wait: bool) -> None:
+        """Let go; with `wait` return when the head is gone, or says that others or jobs keep it."""
+        gone = False
+        with suppress(OSError):
+            # Not close alone: a forked child of ours may have a copy of the descriptor.
+            self.connection.shutdown(socket.SHUT_WR if wait else socket.SHUT_RDWR)
+            if wait:
+                self.connection.settimeout(END_SECONDS)
+                gone = self.connection.recv(len(STAYING)) == b""
+        self.connection.close()
+        _reap(self.head.pid if gone else None)
+
+
+def record_path(folder: Path, *, dashboard: bool) -> Path:
+    """Two heads may live side by side, since one that was started for tasks alone cannot serve jobs."""
+    return folder / ("cluster.json" if dashboard else "tasks.json")
+
+
+def hold(folder: Path, *, dashboard: bool, start: bool) -> Hold:
+    """Hold the living head of the folder, or one that is started for it.
+
+    Args:
+        folder: Where heads of one workspace find each other.
+        dashboard: Jobs will be needed.
+        start: Start one if none is alive.
+
+    Raises:
+        ClusterUnreachable: None is alive and none may be, or could be, started.
+    """
+    held = _living(folder, dashboard)
+    if held is not None:
+        return held
+    if not start:
+        raise ClusterUnreachable(f"no Ray is running for {folder}")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = FileLock(record_path(folder, dashboard=dashboard).with_suffix(".lock"), mode=0o600)
+    try:
+        with lock.acquire(timeout=START_SECONDS):
+            return _living(folder, dashboard) or _start(folder, dashboard)
+    except Timeout:
+        message = f"another process has been starting Ray for {folder} for {START_SECONDS:.0f} s"
+        raise ClusterUnreachable(message) from None
+
+
+def sweep(pid: int, token: str) -> None:
+    """Kill what the head `pid` left behind: all that inherited its token, whatever their parent is by now."""
+    mark = f"RAY_AUTH_TOKEN={token}".encode()
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            inherited = mark in (entry / "environ").read_bytes().split(b"\0")
+            if int(entry.name) != os.getpid() and (inherited or _is_renamed_part(entry, pid)):
+                os.kill(int(entry.name), 9)
+
+
+def _is_renamed_part(entry: Path, pid: int) -> bool:
+    """Parts of Ray that set their own title have overwritten their environment with it."""
+    return os.getsid(int(entry.name)) == pid and (entry / "cmdline").read_bytes().startswith(b"ray")
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file that only its owner may read; readers see all of it or none."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(descriptor, "wb") as file:
+        file.write(content)
+    beside.replace(path)
+
+
+def _living(folder: Path, dashboard: bool) -> Hold | None:
+    """The head with the dashboard serves both; one without is for those who need none."""
+    for kind in (True,) if dashboard else (True, False):
+        head = Head.read(folder, dashboard=kind)
+        if head is not None:
+            held = _connect(head)
+            if held is not None:
+                return held
+    return None
+
+
+def _connect(head: Head) -> Hold | None:
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(END_SECONDS)
+    with suppress(OSError):
+        connection.connect(head.socket)
+        if connection.recv(len(HELLO)) == HELLO:
+            return Hold(head, connection)
+    connection.close()  # it is dead, or was just ending
+    return None
+
+
+def _start(folder: Path, dashboard: bool) -> Hold:
+    _clean_after(folder, dashboard)
+    ours, its = socket.socketpair()
+    options = ["--dashboard"] if dashboard else []
+    command = [sys.executable, "-P", "-m", "synapse_spec.plugins.executors.ray.head", str(folder), *options]
+    log = folder / f"head-{'jobs' if dashboard else 'tasks'}.log"
+    with its, log.open("wb") as output:
+        process = subprocess.Popen(
+            [*command, "--holder", str(its.fileno())],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=[its.fileno()],
+            start_new_session=True,
+            cwd=folder,
+            env=_head_environ(),
+        )
+    _children.append(process)
+    try:
+        _wait_ready(ours, process, log)
+    except BaseException:
+        ours.close()
+        raise
+    head = Head.read(folder, dashboard=dashboard)
+    if head is None:
+        raise ClusterUnreachable(f"Ray started, but its record in {folder} cannot be read")
+    return Hold(head, ours)
+
+
+def _wait_ready(connection: socket.socket, process: subprocess.Popen[bytes], log: Path) -> None:
+    connection.settimeout(START_SECONDS)
+    try:
+        answer = connection.makefile("rb", buffering=0).readline()
+    except TimeoutError:
+        process.terminate()
+        raise ClusterUnreachable(f"Ray did not start within {START_SECONDS:.0f} s; see {log}") from None
+    if answer != HELLO:
+        _reap(process.pid)
+        reason = json.loads(answer)["error"] if answer.endswith(b"}\n") else _last_line(log)
+        raise ClusterUnreachable(f"Ray could not be started: {reason} (more in {log})")
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "its process ended without a word")
+
+
+def _clean_after(folder: Path, dashboard: bool) -> None:
+    """Remove what a head that was killed could not. One that ends by itself first takes away its record."""
+    head = Head.read(folder, dashboard=dashboard)
+    if head is None:
+        return
+    if _runs(head):
+        raise ClusterUnreachable(
+            f"the Ray of {folder} (process {head.pid}) runs, but does not answer; end that process"
+        )
+    sweep(head.pid, head.token)
+    shutil.rmtree(head.temp_dir, ignore_errors=True)
+    record_path(folder, dashboard=dashboard).unlink(missing_ok=True)
+
+
+def _runs(head: Head) -> bool:
+    """Whether the head's process lives, and the number was not given to another one since."""
+    try:
+        os.kill(head.pid, 0)
+        return b".ray.head" in Path(f"/proc/{head.pid}/cmdline").read_bytes()
+    except FileNotFoundError:
+        return not Path("/proc/self").exists()
+    except OSError:
+        return False
+
+
+def _reap(ended: int | None) -> None:
+    """Collect heads of ours that have ended, so that none stays as a zombie; wait for one that is just ending."""
+    for child in list(_children):
+        with suppress(subprocess.TimeoutExpired):
+            if child.pid == ended:
+                child.wait(END_SECONDS)
+        if child.poll() is not None:
+            _children.remove(child)
+
+
+def _head_environ() -> dict[str, str]:
+    """What Ray and its workers need of our environment. The rest, secrets among it, travels with each run instead."""
+    return {name: value for name, value in os.environ.items() if name in _NEEDED or name.startswith(_NEEDED_STARTS)}

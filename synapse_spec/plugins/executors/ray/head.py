@@ -1,0 +1,227 @@
+"""The embedded cluster: `python -m synapse_spec.plugins.executors.ray.head FOLDER [--dashboard]`, started by `embedded`.
+
+A Ray driver on loopback that lives as long as somebody is connected to its socket or a job has not ended. Before it ends
+it puts the log and Ray's record of each job whose result nobody fetched into FOLDER/jobs/ID/, and leaves nothing else.
+"""
+
+import argparse
+import ctypes
+import json
+import os
+import platform
+import secrets
+import select
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+from synapse_spec.plugins.errors import PluginError
+from synapse_spec.plugins.executors.ray.embedded import HELLO, STAYING, Head, record_path, sweep, write_private
+from synapse_spec.plugins.executors.ray.jobs_api import TERMINAL, JobsApi
+
+_LINGER_SECONDS = 0.3
+_COLLECT_SECONDS = 3.0
+_TEMP_DIR_LENGTH = 24
+_PR_SET_CHILD_SUBREAPER = 36
+_JOBS_SECONDS = 1.0
+_RAY_ENVIRON = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    "RAY_AUTH_MODE": "token",
+    # On Linux too, Ray then takes the loopback address for the machine's own instead of one that others reach.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="head")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--dashboard", action="store_true")
+    parser.add_argument("--holder", type=int, required=True, help="descriptor of a socket to whoever started it")
+    options = parser.parse_args()
+    first = socket.socket(fileno=options.holder)
+    first.set_inheritable(False)
+    _exit_on_sigterm()
+    _adopt_orphans()
+    temp_dir = _temp_dir()
+    token = secrets.token_hex(24)
+    try:
+        try:
+            head, listener = _start(temp_dir, token, options.dashboard)
+        except BaseException as error:
+            first.sendall(json.dumps({"error": f"{type(error).__name__}: {error}"}).encode() + b"\n")
+            raise
+        server = _Server(options.folder, head, listener)
+        server.serve(first)
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        _stop(temp_dir, token)
+
+
+def _start(temp_dir: str, token: str, dashboard: bool) -> tuple[Head, socket.socket]:
+    os.environ.pop("RAY_ADDRESS", None)
+    os.environ.update(_RAY_ENVIRON, RAY_AUTH_TOKEN=token)
+    import ray
+
+    context: Any = ray.init(
+        address="local",
+        include_dashboard=dashboard,
+        dashboard_host="127.0.0.1",
+        dashboard_port=_free_port() if dashboard else None,
+        _node_ip_address="127.0.0.1",
+        _temp_dir=temp_dir,
+        log_to_driver=False,
+        logging_level="ERROR",
+    )
+    _exit_on_sigterm()  # ray.init has put its own handler there
+    path = os.path.join(temp_dir, "held")
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen(64)
+    address, page = context.address_info["gcs_address"], context.address_info["webui_url"]
+    url = f"http://{page}" if dashboard else None
+    return Head(os.getpid(), address, url, token, temp_dir, path, ray.__version__, platform.python_version()), listener
+
+
+def _stop(temp_dir: str, token: str) -> None:
+    if "ray" in sys.modules:
+        import ray
+
+        ray.shutdown()
+    sweep(os.getpid(), token)
+    _collect_orphans()
+    shutil.rmtree(temp_dir, ignore_errors=True)
+
+
+class _Server:
+    """Keeps count of the holders, and decides when it is over."""
+
+    def __init__(self, folder: Path, head: Head, listener: socket.socket) -> None:
+        self._folder = folder
+        self._head = head
+        self._listener = listener
+        self._jobs = JobsApi(head.dashboard, head.token) if head.dashboard else None
+        self._holders: list[socket.socket] = []
+        self._leaving: list[socket.socket] = []  # they have let go, and wait to hear whether it ends
+
+    def serve(self, first: socket.socket) -> None:
+        """Return when nobody needs the cluster any more, all jobs archived and the record gone."""
+        self._head.write(self._folder)
+        try:
+            self._hold(first)
+            while not self._over():
+                pass
+        finally:
+            self._archive()
+            record_path(self._folder, dashboard=self._jobs is not None).unlink(missing_ok=True)
+            self._listener.close()
+
+    def _over(self) -> bool:
+        if self._holders:
+            self._watch(None)
+            return False
+        if self._watch(_LINGER_SECONDS):
+            return False
+        if self._unfinished():
+            self._dismiss()
+            while not self._watch(_JOBS_SECONDS) and self._unfinished():
+                pass
+            return False
+        self._archive()
+        return not self._watch(0)  # whoever came meanwhile has to find it alive
+
+    def _watch(self, seconds: float | None) -> bool:
+        """Serve connections for so long, or until something happens; whether there are holders now."""
+        ready, _, _ = select.select([self._listener, *self._holders], [], [], seconds)
+        for connection in ready:
+            if connection is self._listener:
+                self._hold(self._listener.accept()[0])
+            else:
+                self._drop(connection)
+        if self._holders:
+            self._dismiss()
+        return bool(self._holders)
+
+    def _hold(self, connection: socket.socket) -> None:
+        self._holders.append(connection)
+        with suppress(OSError):
+            connection.sendall(HELLO)
+
+    def _drop(self, connection: socket.socket) -> None:
+        """A holder says nothing ever: what can be read is its end."""
+        self._holders.remove(connection)
+        self._leaving.append(connection)
+
+    def _dismiss(self) -> None:
+        """Tell those who wait for the end that it stays."""
+        for connection in self._leaving:
+            with suppress(OSError):
+                connection.sendall(STAYING)
+            connection.close()
+        self._leaving.clear()
+
+    def _unfinished(self) -> bool:
+        if self._jobs is None:
+            return False
+        try:
+            jobs = [job for job in self._jobs.jobs() if job["type"] == "SUBMISSION"]
+        except PluginError:
+            return False  # without its dashboard it cannot tell anybody about jobs any more
+        return any(job["status"] not in TERMINAL for job in jobs)
+
+    def _archive(self) -> None:
+        """Keep what is known of the jobs whose results were not fetched."""
+        for folder in (self._folder / "jobs").glob("*/"):
+            if self._jobs is not None and not (folder / "info.json").exists():
+                with suppress(PluginError, OSError):
+                    _archive_job(self._jobs, folder)
+
+
+def _archive_job(jobs: JobsApi, folder: Path) -> None:
+    info = jobs.info(folder.name)
+    if info is not None:
+        write_private(folder / "log.txt", jobs.logs(folder.name).encode(errors="surrogatepass"))
+        write_private(folder / "info.json", json.dumps(info).encode())
+
+
+def _temp_dir() -> str:
+    """Ray puts sockets some 60 characters below it, and 107 is the most that a socket's path may have."""
+    short = len(tempfile.gettempdir()) <= _TEMP_DIR_LENGTH
+    return tempfile.mkdtemp(prefix="synapse-", dir=None if short else "/tmp")
+
+
+def _adopt_orphans() -> None:
+    """Become the parent of what outlives its own parent below us, so that it can be ended and collected (Linux only)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _collect_orphans() -> None:
+    deadline = time.monotonic() + _COLLECT_SECONDS
+    with suppress(ChildProcessError):
+        while time.monotonic() < deadline:
+            if os.waitpid(-1, os.WNOHANG) == (0, 0):
+                time.sleep(0.01)
+
+
+def _exit_on_sigterm() -> None:
+    def leave(signum: int, frame: object) -> NoReturn:
+        sys.exit(0)
+
+    signal.signal(signal.SIGTERM, leave)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
+    main()

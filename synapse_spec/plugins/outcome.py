@@ -1,0 +1,64 @@
+"""How an execution ended, as a value that crosses process borders. Made by `execution.perform` and the Ray executors."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from synapse_spec.plugins.errors import ExecutionError, PluginLoadError, ValidationError
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorInfo:
+    """An exception as data; the traceback starts in the plugin's code."""
+
+    type: str
+    message: str
+    traceback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an execution ended.
+
+    Attributes:
+        reason: Completed, or why not: ActionFailed, InvalidParams, InvalidResult, PluginLoadFailed, TimedOut,
+            Interrupted, Cancelled, WorkerDied, JobLost.
+        result: JSON-compatible; only of a completed one.
+        error: What was raised, if anything was.
+        metrics: The last values of each step.
+    """
+
+    reason: str
+    result: Any = None
+    error: ErrorInfo | None = None
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        return self.reason == "Completed"
+
+    def to_wire(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_wire(cls, wire: dict[str, Any]) -> "Outcome":
+        return cls(**(wire | {"error": wire["error"] and ErrorInfo(**wire["error"])}))
+
+    def unwrap(self) -> Any:
+        """The result.
+
+        Raises:
+            ValidationError: The params or the result did not fit.
+            PluginLoadError: The plugin's code did not import.
+            ExecutionError: Anything else.
+        """
+        if self.ok:
+            return self.result
+        kinds = {
+            "InvalidParams": ValidationError,
+            "InvalidResult": ValidationError,
+            "PluginLoadFailed": PluginLoadError,
+        }
+        error = self.error or ErrorInfo(self.reason, "")
+        kind = kinds.get(self.reason, ExecutionError)
+        message = error.message if kind is not ExecutionError else f"{self.reason}: {error.type}: {error.message}"
+        raise kind(message, {"reason": self.reason, **asdict(error)})

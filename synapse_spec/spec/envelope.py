@@ -1,0 +1,128 @@
+"""The JSON Schema of a Run document without its params, which depend on the plugin. Pure data."""
+
+from typing import Any
+
+from synapse_spec.plugins.enums import ExecutionMode
+from synapse_spec.spec.model import API_VERSION
+from synapse_spec.spec.quantities import DURATION_PATTERN, SIZE_PATTERN
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"  # RFC 1123 label
+
+_TEXT = {"type": "string", "minLength": 1}
+_LABELS = {"type": "object", "additionalProperties": {"type": "string"}}
+_COUNT = {"type": "number", "minimum": 0}
+
+
+def _duration(description: str) -> dict[str, Any]:
+    return {"type": ["string", "number"], "pattern": DURATION_PATTERN, "minimum": 0, "description": description}
+
+
+def _closed(properties: dict[str, Any], required: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:
+    schema = {"type": "object", "properties": properties, "additionalProperties": False}
+    return schema | ({"required": list(required)} if required else {}) | more
+
+
+PLUGIN = _closed(
+    {
+        "path": _TEXT | {"description": "The plugin folder, relative to this file."},
+        "module": _TEXT | {"description": "The name of an importable module."},
+    },
+    minProperties=1,
+    maxProperties=1,
+    description="The plugin: a folder (path) or an importable module.",
+)
+
+ENV_VALUE = {
+    "type": ["string", "number", "boolean", "object"],
+    "properties": {
+        "fromEnv": _TEXT | {"description": "Name of a variable in the environment of synapse."},
+        "fromFile": _TEXT | {"description": "A file that holds the value; its last line end is dropped."},
+    },
+    "additionalProperties": False,
+    "minProperties": 1,
+    "maxProperties": 1,
+}
+
+RESOURCES = _closed(
+    {
+        "cpus": _COUNT,
+        "gpus": _COUNT,
+        "memory": {"type": ["string", "integer"], "pattern": SIZE_PATTERN, "minimum": 0, "description": "8GiB, 500MB"},
+        "custom": {"type": "object", "additionalProperties": _COUNT},
+    },
+    description="What a task or job asks of the cluster.",
+)
+
+RETRY = _closed(
+    {
+        "limit": {"type": "integer", "minimum": 0, "maximum": 100, "description": "Attempts after the first."},
+        "backoff": _duration("Wait before the second attempt; 10s by default."),
+        "factor": {
+            "type": "number",
+            "minimum": 1,
+            "description": "Each wait is this many times the last; 2 by default.",
+        },
+        "maxBackoff": _duration("The longest wait; 5m by default."),
+    },
+    description="Try a failed attempt again.",
+)
+
+SPEC = _closed(
+    {
+        "plugin": PLUGIN,
+        "action": _TEXT | {"description": "The name of one of the plugin's actions."},
+        "mode": {
+            "enum": [str(mode) for mode in ExecutionMode],
+            "default": "local",
+            "description": "local: this process; task: a warm Ray actor; job: a Ray job of its own.",
+        },
+        "params": {"type": "object", "description": "What the action's params model takes."},
+        "dependsOn": {
+            "type": "array",
+            "items": {"type": "string", "pattern": NAME_PATTERN},
+            "uniqueItems": True,
+            "description": "Runs that must have succeeded first; a reference to a run adds it by itself.",
+        },
+        "env": {
+            "type": "object",
+            "additionalProperties": ENV_VALUE,
+            "description": "Environment variables of the action.",
+        },
+        "resources": RESOURCES,
+        "runtimeEnv": {"type": "object", "description": "Ray runtime_env, merged over the plugin's own."},
+        "timeout": _duration("The longest an attempt may take, such as 2h."),
+        "retry": RETRY,
+        "suspend": {"type": "boolean", "default": False, "description": "true: do not run it for now."},
+        "rerunOn": {
+            "type": "array",
+            "items": {"enum": ["spec", "code", "inputs"]},
+            "uniqueItems": True,
+            "description": "Which changes make a succeeded run run again; all by default.",
+        },
+    },
+    ("plugin", "action"),
+)
+
+RUN = _closed(
+    {
+        "apiVersion": {"const": API_VERSION},
+        "kind": {"const": "Run"},
+        "metadata": _closed(
+            {
+                "name": {
+                    "type": "string",
+                    "pattern": NAME_PATTERN,
+                    "description": "Lower-case letters, digits and dashes; unique in one apply.",
+                },
+                "labels": _LABELS | {"description": "For --selector; not part of what is computed."},
+                "annotations": _LABELS,
+            },
+            ("name",),
+        ),
+        "spec": SPEC,
+    },
+    ("apiVersion", "kind", "metadata", "spec"),
+    title="Run",
+    description="One run of a plugin's action.",
+)

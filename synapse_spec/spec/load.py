@@ -1,0 +1,215 @@
+"""Reads run specs: paths to files to documents to Runs, with every problem on the way. Called by the commands."""
+
+import glob
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from synapse_spec.plugins import yaml
+from synapse_spec.plugins.enums import ExecutionMode
+from synapse_spec.plugins.source import CONFIG_NAME
+from synapse_spec.plugins.yaml import KeyPath
+from synapse_spec.spec import quantities, references
+from synapse_spec.spec.check import Checker, Problem
+from synapse_spec.spec.diagnostics import Diagnostic
+from synapse_spec.spec.envelope import RUN
+from synapse_spec.spec.model import API_VERSION, PluginRef, Resources, Retry, Run, Secret, SpecFile
+
+_ENDINGS = (".yaml", ".yml")
+_STATUS_ENDINGS = (".status.yaml", ".status.yml")
+STDIN = "-"
+
+
+@dataclass(slots=True)
+class Loaded:
+    """What was read.
+
+    Attributes:
+        runs: In the order of the files and their documents.
+        diagnostics: What is wrong; a document with an error gives no run.
+        files: Those that could be read as YAML.
+        broken: Those that could not, or that hold a document that is no valid run.
+    """
+
+    runs: list[Run] = field(default_factory=list)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    files: list[SpecFile] = field(default_factory=list)
+    broken: set[Path] = field(default_factory=set)
+
+
+def load(paths: Iterable[str]) -> Loaded:
+    """Read the specs at `paths`: files, folders, globs, or `-` for standard input."""
+    loaded = Loaded()
+    seen: set[Path] = set()
+    for name in paths:
+        found = list(_expand(name))
+        if not found:
+            message = "no such file or folder" if not os.path.isdir(name) else "no run spec in this folder"
+            loaded.diagnostics.append(Diagnostic("SS001", message, name))
+        for shown, named in found:
+            path = Path(os.path.abspath(shown))
+            if path not in seen:
+                seen.add(path)
+                _load_file(path, shown, named, loaded)
+    return loaded
+
+
+def diagnose(run: Run | tuple[SpecFile, int], code: str, message: str, path: KeyPath = (), **more: Any) -> Diagnostic:
+    """A diagnostic at a key path of a run's document; `on_key` points at the key instead of the value."""
+    file, document = run if isinstance(run, tuple) else (run.file, run.document)
+    span = yaml.locate(file.data, document, path, key=more.pop("on_key", False))
+    pointer = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path)
+    return Diagnostic(code, message, file.shown, span, pointer=pointer, **more)
+
+
+def _expand(name: str) -> Iterator[tuple[str, bool]]:
+    """Files behind a path as the user would name them, and whether each was named itself."""
+    if name == STDIN or os.path.isfile(name):
+        yield name, True
+    elif os.path.isdir(name):
+        for folder, subfolders, files in os.walk(name):
+            inner = [item for item in subfolders if not item.startswith((".", "__"))]
+            subfolders[:] = sorted(
+                item for item in inner if not os.path.isfile(os.path.join(folder, item, CONFIG_NAME))
+            )
+            for file in sorted(files):
+                if file.endswith(_ENDINGS) and not file.endswith(_STATUS_ENDINGS) and not file.startswith("."):
+                    yield os.path.normpath(os.path.join(folder, file)), False
+    else:
+        for match in sorted(glob.glob(name, recursive=True)):
+            if not match.endswith(_STATUS_ENDINGS):
+                yield from _expand(match)
+
+
+def _load_file(path: Path, shown: str, named: bool, loaded: Loaded) -> None:
+    try:
+        data = sys.stdin.buffer.read() if shown == STDIN else path.read_bytes()
+    except OSError as error:
+        loaded.diagnostics.append(Diagnostic("SS001", f"cannot be read: {error.strerror}", shown))
+        loaded.broken.add(path)
+        return
+    if shown == STDIN:
+        path, shown = Path.cwd() / "stdin.yaml", "<stdin>"
+    file = SpecFile(path, shown, data)
+    try:
+        documents = yaml.parse(data)
+    except yaml.YamlError as error:
+        span = yaml.Span(error.line, error.column, error.line, error.column + 1)
+        loaded.diagnostics.append(Diagnostic("SS002", error.message, shown, span))
+        loaded.broken.add(path)
+        return
+    loaded.files.append(file)
+    before = len(loaded.diagnostics)
+    for index, document in enumerate(documents):
+        if document is not None and (named or _is_ours(document)):
+            _load_document(file, index, document, loaded)
+    if named and all(document is None for document in documents):
+        loaded.diagnostics.append(Diagnostic("SS003", "the file holds no document", shown))
+    if len(loaded.diagnostics) > before:
+        loaded.broken.add(path)
+
+
+def _is_ours(document: Any) -> bool:
+    """In a folder, other tools' YAML files are passed over."""
+    return isinstance(document, dict) and str(document.get("apiVersion", "")).startswith(API_VERSION.partition("/")[0])
+
+
+def _load_document(file: SpecFile, index: int, document: Any, loaded: Loaded) -> None:
+    where = (file, index)
+    if not isinstance(document, dict) or not {"apiVersion", "kind"} & document.keys():
+        message = f"this is not a Run: a document starts with apiVersion: {API_VERSION} and kind: Run"
+        loaded.diagnostics.append(diagnose(where, "SS003", message))
+        return
+    problems = _envelope().problems(document)
+    if problems:
+        loaded.diagnostics.extend(_envelope_problem(where, problem) for problem in problems)
+        return
+    run = _run(file, index, document)
+    broken = list(_reference_problems(run))
+    loaded.diagnostics.extend(broken)
+    if not broken:
+        loaded.runs.append(run)
+
+
+@cache
+def _envelope() -> Checker:
+    return Checker(RUN)
+
+
+def _envelope_problem(where: tuple[SpecFile, int], problem: Problem) -> Diagnostic:
+    codes = {"value": "SS101", "missing": "SS102", "unknown": "SS103"}
+    place = ".".join(map(str, problem.path[:-1] if problem.on_key else problem.path))
+    words = {"unknown": f"unknown field {problem.message}{' in ' + place if place else ''}"}
+    message = words.get(problem.kind) or f"{place + ': ' if place else ''}{problem.message}"
+    return diagnose(where, codes[problem.kind], message, problem.path, hint=problem.hint, on_key=problem.on_key)
+
+
+def _run(file: SpecFile, index: int, document: dict[str, Any]) -> Run:
+    spec, metadata = document["spec"], document["metadata"]
+    plugin = spec["plugin"]
+    inputs = tuple(dict.fromkeys(ref.run for _, ref in references.find(spec) if ref.run is not None))
+    return Run(
+        name=metadata["name"],
+        file=file,
+        document=index,
+        spec=spec,
+        plugin=PluginRef(
+            Path(os.path.normpath(file.path.parent / plugin["path"])) if "path" in plugin else None,
+            plugin.get("module"),
+        ),
+        action=spec["action"],
+        mode=ExecutionMode(spec.get("mode", "local")),
+        params=spec.get("params", {}),
+        depends_on=tuple(dict.fromkeys((*spec.get("dependsOn", ()), *inputs))),
+        inputs=inputs,
+        env={name: _env_value(value) for name, value in spec.get("env", {}).items()},
+        resources=_resources(spec.get("resources", {})),
+        runtime_env=spec.get("runtimeEnv", {}),
+        timeout=quantities.seconds(spec["timeout"]) if "timeout" in spec else None,
+        retry=_retry(spec.get("retry", {})),
+        suspend=spec.get("suspend", False),
+        rerun_on=frozenset(spec.get("rerunOn", ("spec", "code", "inputs"))),
+        labels=metadata.get("labels", {}),
+    )
+
+
+def _env_value(value: Any) -> str | Secret:
+    if isinstance(value, dict):
+        return Secret(value.get("fromEnv"), value.get("fromFile"))
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _resources(spec: dict[str, Any]) -> Resources:
+    memory = quantities.size_bytes(spec["memory"]) if "memory" in spec else None
+    return Resources(spec.get("cpus"), spec.get("gpus"), memory, spec.get("custom", {}))
+
+
+def _retry(spec: dict[str, Any]) -> Retry:
+    names = {"limit": "limit", "backoff": "backoff", "factor": "factor", "maxBackoff": "max_backoff"}
+    times = {"backoff", "maxBackoff"}
+    return Retry(**{names[key]: quantities.seconds(value) if key in times else value for key, value in spec.items()})
+
+
+def _reference_problems(run: Run) -> Iterator[Diagnostic]:
+    for path, reference in references.find(run.spec):
+        root = reference.parts[0] if reference.parts else None
+        message = None
+        if root not in references.ROOTS:
+            message = f"'${{{{ {reference.text} }}}}' is not a reference; one starts with {', '.join(references.ROOTS)}"
+        elif root == "runs" and reference.run is None:
+            message = f"'${{{{ {reference.text} }}}}' must be of the form runs.NAME.result or runs.NAME.result.FIELD"
+        elif root != "runs" and ".".join(map(str, reference.parts)) not in KNOWN_VALUES:
+            message = f"'${{{{ {reference.text} }}}}' is unknown; there are {', '.join(KNOWN_VALUES)}"
+        elif path[:1] != ("params",) and path[:1] != ("env",):
+            message = "references are resolved in params and env only"
+        if message:
+            yield diagnose(run, "SS301", message, ("spec", *path))
+
+
+KNOWN_VALUES = ("run.name", "spec.dir", "workspace.root", "git.commit")

@@ -1,0 +1,108 @@
+"""A run spec as frozen values. Made by `load` from documents that fit the schema."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from synapse_spec.plugins.enums import ExecutionMode
+
+API_VERSION = "synapse.dev/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class PluginRef:
+    """The plugin as the spec names it: `path` (absolute) or `module`."""
+
+    path: Path | None = None
+    module: str | None = None
+
+    def __str__(self) -> str:
+        return self.module or str(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """An env value that is read when the run starts: from this process's environment, or from a file."""
+
+    from_env: str | None = None
+    from_file: str | None = None
+
+    def to_spec(self) -> dict[str, str]:
+        return {"fromEnv": self.from_env} if self.from_env else {"fromFile": str(self.from_file)}
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a task or job asks of the cluster; memory in bytes."""
+
+    cpus: float | None = None
+    gpus: float | None = None
+    memory: int | None = None
+    custom: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often and when a failed attempt is tried again; times in seconds."""
+
+    limit: int = 0
+    backoff: float = 10.0
+    factor: float = 2.0
+    max_backoff: float = 300.0
+
+    def delay(self, failures: int) -> float:
+        """Seconds to wait after `failures` failed attempts (1 for the first)."""
+        return float(min(self.backoff * self.factor ** (failures - 1), self.max_backoff))
+
+
+@dataclass(frozen=True, slots=True)
+class SpecFile:
+    """One file of specs.
+
+    Attributes:
+        path: Absolute.
+        shown: As the user named it, for messages.
+        data: The bytes, for positions.
+    """
+
+    path: Path
+    shown: str
+    data: bytes
+
+    @property
+    def status_path(self) -> Path:
+        return self.path.with_name(f"{self.path.stem}.status.yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One document of kind Run.
+
+    Attributes:
+        name: Unique in one apply.
+        file: Where it stands.
+        document: Its index in the file.
+        spec: The `spec` mapping as written.
+        depends_on: Names of runs that must have succeeded first; those of references included.
+        inputs: Names of runs whose results it refers to.
+        timeout: Seconds, or None.
+    """
+
+    name: str
+    file: SpecFile
+    document: int
+    spec: dict[str, Any]
+    plugin: PluginRef
+    action: str
+    mode: ExecutionMode
+    params: dict[str, Any]
+    depends_on: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    env: dict[str, str | Secret] = field(default_factory=dict)
+    resources: Resources = Resources()
+    runtime_env: dict[str, Any] = field(default_factory=dict)
+    timeout: float | None = None
+    retry: Retry = Retry()
+    suspend: bool = False
+    rerun_on: frozenset[str] = frozenset({"spec", "code", "inputs"})
+    labels: dict[str, str] = field(default_factory=dict)
