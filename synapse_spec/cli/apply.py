@@ -15,9 +15,8 @@ from synapse_spec.cli.session import Session, open_session, selection
 from synapse_spec.spec.quantities import seconds
 
 if TYPE_CHECKING:
-    from synapse_spec.engine.attempt import Options
+    from synapse_spec.engine.options import Options, Report
     from synapse_spec.engine.plan import Plan
-    from synapse_spec.engine.reconcile import Report
 
 
 @click.command("apply")
@@ -65,7 +64,7 @@ def command(
 
 
 def _options(session: Session, only: tuple[str, ...], options: dict[str, object]) -> "Options":
-    from synapse_spec.engine.attempt import Options
+    from synapse_spec.engine.options import Options
 
     forced = frozenset(only or (run.name for run in session.selected)) if options["force"] else frozenset()
     try:
@@ -95,17 +94,17 @@ def _check_due(session: Session, plan: "Plan") -> None:
 
 
 def _carry_out(session: Session, plan: "Plan", options: "Options") -> "Report":
-    from synapse_spec.engine.attempt import Stage
-    from synapse_spec.engine.backends import Backends
-    from synapse_spec.engine.reconcile import Reconciler, Report
-    from synapse_spec.plugins.enums import ExecutionMode
-
-    if not any(entry.decision.step != "skip" for entry in plan.entries.values()):
-        _keep_catalog(session)
-        return Report()
-    from synapse_spec.cli.progress import observer
+    from synapse_spec.engine.options import Report
 
     _keep_catalog(session)
+    if all(entry.decision.step == "skip" for entry in plan.entries.values()):
+        return Report()
+    from synapse_spec.cli.progress import observer
+    from synapse_spec.engine.attempt import Stage
+    from synapse_spec.engine.backends import Backends
+    from synapse_spec.engine.reconcile import Reconciler
+    from synapse_spec.plugins.enums import ExecutionMode
+
     with observer(max(len(run.name) for run in session.selected)) as shown:
         stage = Stage(
             workspace=session.workspace,

@@ -14,6 +14,7 @@ from synapse_spec.engine import secrets, values
 from synapse_spec.engine.backends import Backends, Cancel, Work
 from synapse_spec.engine.digest import spec_env
 from synapse_spec.engine.locks import run_lock
+from synapse_spec.engine.options import Options
 from synapse_spec.engine.plan import ADOPT, RUN, make_plan
 from synapse_spec.engine.provenance import provenance
 from synapse_spec.engine.results import stow
@@ -40,25 +41,6 @@ class Observer(Protocol):
     def event(self, run: Run, event: Event) -> None: ...
 
     def note(self, run: Run, text: str) -> None: ...
-
-
-@dataclass(slots=True)
-class Options:
-    """How to reconcile.
-
-    Attributes:
-        force: Names that run even if nothing has changed.
-        wait: Whether to wait for jobs.
-        fail_fast: Whether one failure stops everything.
-        timeout: Seconds for the whole, or None.
-        address: Of a Ray cluster.
-    """
-
-    force: frozenset[str] = frozenset()
-    wait: bool = True
-    fail_fast: bool = False
-    timeout: float | None = None
-    address: str | None = None
 
 
 @dataclass(slots=True)

@@ -12,12 +12,12 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 from synapse_spec.engine.attempt import Stage, reconcile
 from synapse_spec.engine.backends import Cancel
 from synapse_spec.engine.locks import LockHeld
+from synapse_spec.engine.options import Report
 from synapse_spec.engine.plan import BLOCK, SUSPEND, Plan
 from synapse_spec.engine.status import PENDING, RUNNING, RunStatus, timestamp
 from synapse_spec.plugins.enums import ExecutionMode
@@ -27,23 +27,6 @@ from synapse_spec.spec.model import Run
 _WATCH_SECONDS = 0.2
 # Each waiting job costs a thread and a request a second.
 _MOST_JOBS = 32
-
-
-@dataclass(slots=True)
-class Report:
-    """How it went.
-
-    Attributes:
-        ran: Runs that were attempted or followed, in the order they ended.
-        gave_up: The time for the whole ran out.
-        locked: Runs that another process is at.
-        unreachable: Why Ray could not be reached, if it was needed and could not.
-    """
-
-    ran: list[str] = field(default_factory=list)
-    gave_up: bool = False
-    locked: list[str] = field(default_factory=list)
-    unreachable: str | None = None
 
 
 class Reconciler:

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from types import get_original_bases
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel
@@ -39,7 +40,7 @@ class BaseAction(ABC, Generic[P]):
         super().__init_subclass__(**kwargs)
         if "params_model" in cls.__dict__:
             return
-        for base in getattr(cls, "__orig_bases__", ()):
+        for base in get_original_bases(cls):
             origin, args = get_origin(base), get_args(base)
             if isinstance(origin, type) and issubclass(origin, BaseAction) and args:
                 if isinstance(args[0], type) and issubclass(args[0], BaseModel):
@@ -91,11 +92,13 @@ class BaseAction(ABC, Generic[P]):
 
 def is_class_action(thing: object) -> bool:
     """A concrete BaseAction subclass; abstract ones are bases for others."""
-    return isinstance(thing, type) and issubclass(thing, BaseAction) and not getattr(thing, "__abstractmethods__", None)
+    is_action = isinstance(thing, type) and issubclass(thing, BaseAction)
+    return is_action and not getattr(thing, "__abstractmethods__", None)
 
 
 def is_function_action(thing: object) -> bool:
-    return bool(getattr(thing, "_is_action", False)) and callable(thing) and not isinstance(thing, type)
+    # `is True`: proxies and mocks have every attribute there is.
+    return getattr(thing, "_is_action", False) is True and callable(thing) and not isinstance(thing, type)
 
 
 def params_model_of(action: ActionLike) -> type[BaseModel] | None:

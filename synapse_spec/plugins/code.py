@@ -106,6 +106,8 @@ class _Closure:
 
     def _paths(self, module: str) -> list[Path]:
         parts = module.split(".")
+        if parts[0] == __name__.partition(".")[0]:  # the runtime is no part of the code, also where it is checked out
+            return []
         for root in self._roots:
             target = root.joinpath(*parts)
             files = [item for item in (target.with_name(target.name + ".py"), target / "__init__.py") if item.is_file()]

@@ -79,26 +79,37 @@ class PluginConfig(BaseModel):
     def _env_as_text(cls, value: Any) -> Any:
         """An environment holds strings; numbers and booleans are written as YAML writes them."""
         if not isinstance(value, dict):
-            return value or {}
-        return {name: text_of(item) for name, item in value.items()}
+            return value
+        return {name: item if isinstance(item, dict | list) else text_of(item) for name, item in value.items()}
 
     @field_validator("supported_data_types", mode="before")
     @classmethod
     def _one_as_list(cls, value: Any) -> Any:
-        return [value] if isinstance(value, str) else value or []
+        return [value] if isinstance(value, str) else value
 
     @model_validator(mode="before")
     @classmethod
     def _action_forms(cls, data: Any) -> Any:
         """`train: plugin.train:Train` is short for an entry with that entrypoint; the key is the name."""
+        data = _without_blanks(data, cls)
         if not isinstance(data, dict) or not isinstance(data.get("actions"), dict):
             return data
         actions: dict[str, Any] = {}
         for name, entry in data["actions"].items():
             if isinstance(entry, str):
                 entry = {"entrypoint": entry}
-            actions[name] = {**entry, "name": name} if isinstance(entry, dict) else entry
+            if isinstance(entry, dict):
+                entry = _without_blanks(entry, ActionConfig) | {"name": name}
+            actions[name] = entry
         return data | {"actions": actions}
+
+
+def _without_blanks(data: Any, model: type[BaseModel]) -> Any:
+    """`tags:` with nothing after it is as if it were left out; unknown fields stay as they are."""
+    if not isinstance(data, dict):
+        return data
+    known = {*model.model_fields, "supported_data_type"}
+    return {key: value for key, value in data.items() if value is not None or key not in known}
 
 
 def text_of(value: Any) -> str:
@@ -124,19 +135,20 @@ def read_config(path: Path) -> PluginConfig:
     except yaml.YamlError as error:
         message = f"{path.name} is not valid YAML: {error.message}"
         raise PluginConfigError(message, _place(path, error.line, error.column)) from None
-    content = next((item for item in documents if item is not None), None)
+    if len(documents) > 1:
+        line = yaml.locate(data, 1, ()).line
+        raise PluginConfigError(f"{path.name} has {len(documents)} documents; it must have one", _place(path, line))
+    content = documents[0] if documents else None
     if not isinstance(content, dict):
         found = "empty" if content is None else f"a {type(content).__name__}"
-        raise PluginConfigError(
-            f"{path.name} is {found}; it must be a mapping with name, code and actions", _place(path)
-        )
+        message = f"{path.name} is {found}; it must be a mapping with name, code and actions"
+        raise PluginConfigError(message, _place(path))
     try:
         return PluginConfig.model_validate(content)
     except ModelError as error:
         first = error.errors(include_url=False, include_context=False)[0]
-        place = tuple(part for part in first["loc"] if part != "function-before")
-        span = yaml.locate(data, documents.index(content), place)
-        message = f"{path.name}: {'.'.join(map(str, place)) or 'config'}: {first['msg']}"
+        span = yaml.locate(data, 0, first["loc"])
+        message = f"{path.name}: {'.'.join(map(str, first['loc'])) or 'config'}: {first['msg']}"
         raise PluginConfigError(message, _place(path, span.line, span.column)) from None
 
 

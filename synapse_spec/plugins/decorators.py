@@ -28,6 +28,9 @@ def action(
         category: What kind of action it is.
     """
 
+    if callable(name):
+        raise TypeError("write @action(), with parentheses")
+
     def mark(function: F) -> F:
         doc = (function.__doc__ or "").strip().split("\n")[0]
         vars(function).update(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import decimal
 import enum
 import math
 import uuid
@@ -9,10 +10,20 @@ from pathlib import PurePath
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
 
 from synapse_spec.plugins.errors import ValidationError
 
 _MAX_DEPTH = 200
+# Their JSON form is pydantic's, so that a value is the same inside a model and outside.
+_AS_PYDANTIC = (
+    PurePath,
+    uuid.UUID,
+    decimal.Decimal,
+    datetime.date,
+    datetime.time,
+    datetime.timedelta,
+)
 
 
 def to_json(value: Any, place: str = "result", depth: int = 0) -> Any:
@@ -24,32 +35,31 @@ def to_json(value: Any, place: str = "result", depth: int = 0) -> Any:
         ValidationError: Something in it has no JSON form; names the place, such as `result.scores[3]`.
     """
     if depth > _MAX_DEPTH:
+        place = f"{place[:60]}…"
         raise ValidationError(f"{place} is nested deeper than {_MAX_DEPTH} levels, or contains itself")
     match value:
         case enum.Enum():
             return to_json(value.value, place, depth + 1)
-        case None | bool() | str():
-            return value if value is None or isinstance(value, bool) else str(value)
+        case None | bool():
+            return value
+        case str():
+            return _text(str(value), place)
         case int():
             return int(value)
         case float():
             return _finite(float(value), place)
         case dict():
-            return {_key(key, place): to_json(item, f"{place}.{key}", depth + 1) for key, item in value.items()}
+            return _mapping(value, place, depth)
         case list() | tuple():
             return [to_json(item, f"{place}[{index}]", depth + 1) for index, item in enumerate(value)]
         case BaseModel():
-            return to_json(value.model_dump(by_alias=True), place, depth + 1)
+            return to_json(_dumped(value, place, depth), place, depth + 1)
     return _converted(value, place, depth)
 
 
 def _converted(value: Any, place: str, depth: int) -> Any:
-    if isinstance(value, PurePath | uuid.UUID):
-        return str(value)
-    if isinstance(value, datetime.datetime | datetime.date | datetime.time):
-        return value.isoformat()
-    if isinstance(value, datetime.timedelta):
-        return value.total_seconds()
+    if isinstance(value, _AS_PYDANTIC):
+        return _text(str(to_jsonable_python(value)), place)
     if isinstance(value, set | frozenset):
         return [to_json(item, place, depth + 1) for item in sorted(value, key=repr)]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -60,15 +70,43 @@ def _converted(value: Any, place: str, depth: int) -> Any:
     raise ValidationError(f"{place} is of type {type(value).__name__}, which has no JSON form")
 
 
+def _dumped(model: BaseModel, place: str, depth: int) -> Any:
+    """As the model's JSON Schema has it; what pydantic cannot serialize is converted as elsewhere."""
+    try:
+        return model.model_dump(mode="json", by_alias=True, fallback=lambda item: to_json(item, place, depth + 1))
+    except (ValueError, RecursionError) as error:
+        raise ValidationError(f"{place} has no JSON form: {error}") from None
+
+
+def _mapping(value: dict[Any, Any], place: str, depth: int) -> dict[str, Any]:
+    plain: dict[str, Any] = {}
+    for key, item in value.items():
+        name = _key(key, place)
+        if name in plain:
+            raise ValidationError(f"{place} has two keys {name!r}, once as text and once as a number")
+        plain[name] = to_json(item, f"{place}.{name}", depth + 1)
+    return plain
+
+
 def _finite(number: float, place: str) -> float:
     if not math.isfinite(number):
         raise ValidationError(f"{place} is {number}, which has no JSON form")
     return number
 
 
+def _text(text: str, place: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValidationError(f"{place} is text with a lone surrogate, which has no JSON form") from None
+    return text
+
+
 def _key(key: Any, place: str) -> str:
     if isinstance(key, enum.Enum):
         key = key.value
+    if hasattr(key, "item"):  # numpy's scalars
+        key = key.item()
     if isinstance(key, bool) or not isinstance(key, str | int):
         raise ValidationError(f"{place} has a key {key!r} of type {type(key).__name__}; JSON keys are strings")
-    return str(key)
+    return _text(str(key), f"{place} has a key {key!r}, which")

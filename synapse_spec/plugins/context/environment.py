@@ -2,6 +2,7 @@
 
 import os
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -58,25 +59,17 @@ class PluginEnvironment:
         return default if value is None else str(value)
 
     def get_int(self, key: str, default: int | None = None) -> int | None:
-        value = self._data.get(key)
-        return default if value is None else self._read(key, value, int)
+        return self._read(key, default, int, "int")
 
     def get_float(self, key: str, default: float | None = None) -> float | None:
-        value = self._data.get(key)
-        return default if value is None else self._read(key, value, float)
+        return self._read(key, default, float, "float")
 
     def get_bool(self, key: str, default: bool | None = None) -> bool | None:
-        value = self._data.get(key)
-        return default if value is None else self._read(key, value, _to_bool)
+        return self._read(key, default, _to_bool, "bool")
 
     def get_list(self, key: str, default: list[Any] | None = None) -> list[Any] | None:
         """A list as it is; a string split at commas, without blanks and empty parts."""
-        value = self._data.get(key)
-        if value is None:
-            return default
-        if isinstance(value, str):
-            return [part.strip() for part in value.split(",") if part.strip()]
-        return list(value)
+        return self._read(key, default, _to_list, "list")
 
     def to_dict(self) -> dict[str, Any]:
         return dict(self._data)
@@ -87,14 +80,14 @@ class PluginEnvironment:
     def __getitem__(self, key: str) -> Any:
         return self._data[key]
 
-    @staticmethod
-    def _read(key: str, value: Any, kind: Any) -> Any:
+    def _read(self, key: str, default: Any, convert: Callable[[Any], Any], kind: str) -> Any:
+        value = self._data.get(key)
+        if value is None:
+            return default
         try:
-            return kind(value)
+            return convert(value)
         except (TypeError, ValueError):
-            raise ValueError(
-                f"environment variable {key} is {value!r}: not a valid {kind.__name__.strip('_')}"
-            ) from None
+            raise ValueError(f"environment variable {key} is {value!r}: not a valid {kind}") from None
 
 
 def _to_bool(value: Any) -> bool:
@@ -106,3 +99,9 @@ def _to_bool(value: Any) -> bool:
             return False
         raise ValueError(value)
     return bool(value)
+
+
+def _to_list(value: Any) -> list[Any]:
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return list(value)

@@ -18,6 +18,7 @@ from synapse_spec.plugins.execution import Invocation, perform
 from synapse_spec.plugins.executors.ray.wire import event_line, outcome_line
 
 PACKED_FILES = "_plugin_files"
+_EXIT_SECONDS = 5.0
 
 
 def main() -> None:
@@ -35,8 +36,9 @@ def main() -> None:
     with logging_to(sys.stderr):
         outcome = perform(invocation_of(payload, Path.cwd()), emit)
     write(outcome_line(nonce, outcome))
-    # Threads that the action left running must not keep a job that has its outcome.
-    os._exit(0 if outcome.ok else 1)
+    code = 0 if outcome.ok else 1
+    _end_within(_EXIT_SECONDS, code)
+    sys.exit(code)
 
 
 def invocation_of(payload: dict[str, Any], here: Path) -> Invocation:
@@ -76,6 +78,13 @@ class _Writer:
             self._stream.flush()
             while line:
                 line = line[os.write(self._descriptor, line) :]
+
+
+def _end_within(seconds: float, code: int) -> None:
+    """Threads that the action left running must not keep a job that has its outcome."""
+    timer = threading.Timer(seconds, os._exit, [code])
+    timer.daemon = True
+    timer.start()
 
 
 def _line_buffered(stream: TextIO) -> None:

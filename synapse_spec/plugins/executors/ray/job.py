@@ -1,0 +1,158 @@
+"""RayJobExecutor: actions as Ray jobs that outlive their submitter. The engine takes JobRunner from here."""
+
+import hashlib
+import json
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from synapse_spec.plugins.action import ActionLike
+from synapse_spec.plugins.context import PluginEnvironment
+from synapse_spec.plugins.errors import ExecutionError
+from synapse_spec.plugins.events import render
+from synapse_spec.plugins.executors.local import env_overlay
+from synapse_spec.plugins.executors.ray.cluster import reach
+from synapse_spec.plugins.executors.ray.errors import ClusterUnreachable
+from synapse_spec.plugins.executors.ray.invocations import cache_folder, invocation_of
+from synapse_spec.plugins.executors.ray.job_runner import JobOptions as JobOptions
+from synapse_spec.plugins.executors.ray.job_runner import JobRunner as JobRunner
+from synapse_spec.plugins.executors.ray.job_runner import nonce_of
+from synapse_spec.plugins.executors.ray.jobs_api import TERMINAL
+from synapse_spec.plugins.executors.ray.wire import JobLog
+
+_POLL_SECONDS = 0.5
+
+
+class RayJobExecutor:
+    """Submits actions as Ray jobs.
+
+    With no cluster given, an embedded one on this machine serves: it lives while jobs run, and what they gave is kept
+    for any later process of the user to fetch by id, until `delete`.
+
+    Args:
+        env: Laid over the environment of the job; not shown in Ray's record of it.
+        ray_address: host:port or http://host:port; default RAY_ADDRESS, else the embedded cluster.
+        runtime_env: Ray's runtime_env.
+        working_dir: The job's working directory; the plugin folder by default.
+        num_cpus, num_gpus: What Ray keeps free for each job.
+        job_id: The id of the next job submitted; made up by default.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parameters that its users know
+        self,
+        env: PluginEnvironment | dict[str, Any] | None = None,
+        *,
+        ray_address: str | None = None,
+        runtime_env: dict[str, Any] | None = None,
+        working_dir: Path | str | None = None,
+        num_cpus: float | None = None,
+        num_gpus: float | None = None,
+        job_id: str | None = None,
+    ) -> None:
+        self._env = env_overlay(env)
+        self._address = ray_address
+        self._options = JobOptions(num_cpus, num_gpus, runtime_env=runtime_env or {})
+        self._working_dir = working_dir
+        self._job_id = job_id
+
+    def submit(self, action_cls: ActionLike | str, params: dict[str, Any], *, job_id: str | None = None) -> str:
+        """Start the action as a job.
+
+        Args:
+            action_cls: The action, or its entrypoint `module:Class` in `working_dir`.
+            params: Validated before anything is started.
+            job_id: Its id; one that exists already is not started again.
+
+        Returns:
+            The job's id.
+
+        Raises:
+            ValidationError: The params do not fit.
+            ClusterUnreachable: There is no cluster.
+        """
+        chosen = job_id or self._job_id or f"synapse-{uuid.uuid4().hex[:16]}"
+        invocation = invocation_of(action_cls, params, self._env, chosen, self._working_dir)
+        with self._runner(start=True) as runner:
+            runner.submit(chosen, invocation, self._options)
+        return chosen
+
+    def execute(self, action_cls: ActionLike | str, params: dict[str, Any], **kwargs: Any) -> Any:
+        """Submit the action, wait for it and give its result."""
+        return self.get_result(self.submit(action_cls, params, **kwargs))
+
+    def get_status(self, job_id: str) -> str:
+        """PENDING, RUNNING, SUCCEEDED, FAILED or STOPPED.
+
+        Raises:
+            ExecutionError: No such job.
+        """
+        with self._runner() as runner:
+            return str(_known(runner, job_id)["status"])
+
+    def get_logs(self, job_id: str) -> str:
+        """What the job has written and reported so far, as lines for people."""
+        lines: list[str] = []
+        with self._runner() as runner:
+            reader = JobLog(nonce_of(_known(runner, job_id)), lambda event: lines.append(render(event)))
+            reader.finish(runner.log(job_id))
+        return "".join(f"{line}\n" for line in lines)
+
+    def stream_logs(self, job_id: str) -> Iterator[str]:
+        """The same line by line, until the job ends."""
+        lines: list[str] = []
+        with self._runner() as runner:
+            reader = JobLog(nonce_of(_known(runner, job_id)), lambda event: lines.append(render(event)))
+            ended = False
+            while not ended:
+                ended = _known(runner, job_id)["status"] in TERMINAL
+                (reader.finish if ended else reader.feed)(runner.log(job_id))
+                yield from lines
+                lines.clear()
+                if not ended:
+                    time.sleep(_POLL_SECONDS)
+
+    def wait(self, job_id: str, timeout: float | None = None) -> str:
+        """Wait for the job's end; its status.
+
+        Raises:
+            TimeoutError: It has not ended within `timeout` seconds, and goes on.
+        """
+        with self._runner() as runner:
+            self._await(runner, job_id, timeout)
+            return str(_known(runner, job_id)["status"])
+
+    def get_result(self, job_id: str, timeout: float | None = None) -> Any:
+        """Wait for the job's end; its result as JSON-compatible data.
+
+        Raises:
+            TimeoutError: It has not ended within `timeout` seconds, and goes on.
+            ValidationError, ExecutionError: As the action ended.
+        """
+        with self._runner() as runner:
+            self._await(runner, job_id, timeout)
+            outcome = runner.follow(job_id, lambda event: None, threading.Event())
+        assert outcome is not None
+        return outcome.unwrap()
+
+    def stop(self, job_id: str) -> None:
+        """End the job; it has ended some seconds later at most."""
+        with self._runner() as runner:
+            runner.cancel(job_id)
+
+    def delete(self, job_id: str) -> None:
+        """Drop what is kept of a job that has ended.
+
+        Raises:
+            ExecutionError: It has not ended, or there is no such job.
+        """
+        with self._runner() as runner:
+            if _known(runner, job_id)["status"] not in TERMINAL:
+                raise ExecutionError(f"job {job_id} has not ended; stop it first")
+            if runner.api is not None and runner.api.info(job_id) is not None:
+                runner.api.delete(job_id)
+            runner.forget(job_id)

@@ -1,0 +1,332 @@
+"""Runs invocations as Ray jobs, by ids that the caller chooses; any process can follow a job by its id.
+
+Called by the engine and by `RayJobExecutor`. On the embedded cluster a job's payload is a file in FOLDER/jobs/ID/, where
+the head puts log and record of a job that ended unfetched; other clusters get a package.
+"""
+
+import json
+import os
+import shlex
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from synapse_spec.plugins.events import Emit, Log
+from synapse_spec.plugins.execution import Invocation
+from synapse_spec.plugins.executors.ray import package
+from synapse_spec.plugins.executors.ray.cluster import Cluster, attach, detach
+from synapse_spec.plugins.executors.ray.embedded import write_private
+from synapse_spec.plugins.executors.ray.errors import ClusterUnreachable, JobExists, JobsApiError
+from synapse_spec.plugins.executors.ray.jobs_api import TERMINAL, JobsApi
+from synapse_spec.plugins.executors.ray.wire import JobLog, new_nonce
+from synapse_spec.plugins.outcome import ErrorInfo, Outcome
+
+_ENTRY = "-m synapse_spec.plugins.executors.ray.entry"
+_NONCE = "synapse_nonce"
+_POLL_SECONDS = 1.0
+_EAGER_POLL_SECONDS = 0.2  # for the first moments: many jobs are short
+_EAGER_SECONDS = 5.0
+_PATIENCE_SECONDS = 30.0  # with a dashboard that does not answer for a while
+_STOP_SECONDS = 15.0
+_PENDING_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class JobOptions:
+    """How a job is run; None leaves it to Ray."""
+
+    num_cpus: float | None = None
+    num_gpus: float | None = None
+    memory: int | None = None
+    resources: dict[str, float] = field(default_factory=dict)
+    runtime_env: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+class JobRunner:
+    """The jobs of one cluster; may be used by many threads at once.
+
+    Args:
+        cluster: None when it is gone: then only what it archived in `folder` can be had.
+        folder: The embedded cluster's.
+    """
+
+    def __init__(self, cluster: Cluster | None, folder: Path) -> None:
+        if cluster is not None and cluster.dashboard is None:
+            raise ClusterUnreachable(f"Ray at {cluster.address} was reached for tasks; jobs need its dashboard")
+        self._cluster = cluster
+        self._api = JobsApi(cluster.dashboard, cluster.token) if cluster and cluster.dashboard else None
+        self._folder = folder.absolute()
+
+    def submit(self, submission_id: str, invocation: Invocation, options: JobOptions) -> bool:
+        """Start a job; one of this id that exists already is the same computation.
+
+        Returns:
+            Whether it was started, rather than found.
+
+        Raises:
+            ClusterUnreachable, JobsApiError: It was not started.
+        """
+        api, embedded = self._needed_api(), self._cluster is not None and self._cluster.embedded
+        nonce = new_nonce()
+        runtime_env = dict(options.runtime_env)
+        if embedded:
+            payload = self._write_payload(submission_id, invocation, nonce)
+            command = f"exec {_python(runtime_env)} -P {_ENTRY} {shlex.quote(str(payload))}"
+        else:
+            payload = None
+            runtime_env["working_dir"] = api.upload_package(_packed(invocation, nonce))
+            command = f"exec python {_ENTRY} payload.json"
+        metadata = options.metadata | {_NONCE: nonce}
+        request = {"entrypoint": command, "submission_id": submission_id, "metadata": metadata}
+        try:
+            api.submit(request | {"runtime_env": runtime_env} | dict(_resources(options)))
+        except JobExists:
+            _unlink(payload)
+            return False
+        except BaseException:
+            _unlink(payload)
+            raise
+        return True
+
+    def known(self, submission_id: str) -> bool:
+        """Whether the cluster has a job of this id, or has archived one."""
+        return self.info(submission_id) is not None
+
+    def info(self, submission_id: str) -> dict[str, Any] | None:
+        """Ray's record of the job, the archived one if the cluster has none."""
+        info = self._api.info(submission_id) if self._api is not None else None
+        return info or self._archived(submission_id)[0]
+
+    def log(self, submission_id: str) -> str:
+        """All that the job has written so far, our own lines included."""
+        info = self._api.info(submission_id) if self._api is not None else None
+        if self._api is None or info is None:
+            return self._archived(submission_id)[1]
+        return self._api.logs(submission_id) if info["status"] != "PENDING" else ""
+
+    def follow(
+        self, submission_id: str, emit: Emit, stop: threading.Event, timeout: float | None = None
+    ) -> Outcome | None:
+        """Wait for the job's end; its events come again from its start, whoever has followed it before.
+
+        Args:
+            submission_id: The job.
+            emit: Takes the events.
+            stop: When set the job is left running.
+            timeout: Seconds since the job was submitted, after which it is ended.
+
+        Returns:
+            The outcome; None if `stop` was set before.
+
+        Raises:
+            ClusterUnreachable: A cluster that is not ours does not answer any more.
+        """
+        return _Follower(self, submission_id, emit, timeout).run(stop)
+
+    def cancel(self, submission_id: str) -> None:
+        """End the job, also one that waits for resources; it may take some seconds after this returns."""
+        info = self._api.info(submission_id) if self._api is not None else None
+        if self._api is None or info is None or info["status"] in TERMINAL:
+            return
+        with suppress(JobsApiError):  # it may just have ended
+            self._api.stop(submission_id)
+        if info["status"] == "PENDING" and self._cluster is not None:
+            _kill_supervisor(self._cluster, submission_id)
+
+    def fetch_archived(self, submission_id: str, emit: Emit) -> Outcome | None:
+        """The outcome of a job that ended unfetched before its cluster did, and its events; None if there is none."""
+        info, log = self._archived(submission_id)
+        if info is None:
+            return None
+        reader = JobLog(nonce_of(info), emit)
+        reader.finish(log)
+        return _verdict(info, reader.outcome)
+
+    def forget(self, submission_id: str) -> None:
+        """Drop what is kept of the job here; to be called when its outcome is safe elsewhere."""
+        shutil.rmtree(self._folder_of(submission_id), ignore_errors=True)
+
+    @property
+    def api(self) -> JobsApi | None:
+        return self._api
+
+    @property
+    def own_cluster(self) -> bool:
+        """Whether the cluster ends when nobody needs it."""
+        return self._cluster is None or self._cluster.embedded
+
+    def _needed_api(self) -> JobsApi:
+        if self._api is None:
+            raise ClusterUnreachable("the cluster is gone")
+        return self._api
+
+    def _folder_of(self, submission_id: str) -> Path:
+        return self._folder / "jobs" / submission_id
+
+    def _write_payload(self, submission_id: str, invocation: Invocation, nonce: str) -> Path:
+        folder = self._folder_of(submission_id)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Named by the nonce: of two clients that submit one id at the same time, each has its own.
+        path = folder / f"payload-{nonce}.json"
+        wire = {"invocation": invocation.to_wire(), "nonce": nonce, "environ": dict(os.environ)}
+        write_private(path, json.dumps(wire).encode())
+        return path
+
+    def _archived(self, submission_id: str) -> tuple[dict[str, Any] | None, str]:
+        folder = self._folder_of(submission_id)
+        try:
+            info = json.loads((folder / "info.json").read_bytes())
+            return info, (folder / "log.txt").read_bytes().decode(errors="replace")
+        except (OSError, ValueError):
+            return None, ""
+
+
+class _Follower:
+    """One `follow`: what has been read of the job so far."""
+
+    def __init__(self, runner: JobRunner, submission_id: str, emit: Emit, timeout: float | None) -> None:
+        self._runner = runner
+        self._id = submission_id
+        self._emit = emit
+        self._timeout = timeout
+        self._started = self._answered = time.monotonic()
+        self._reader: JobLog | None = None
+        self._stop_deadline: float | None = None
+        self._told_pending = False
+
+    def run(self, stop: threading.Event) -> Outcome | None:
+        while True:
+            before = time.monotonic()
+            outcome = self._poll()
+            if outcome is not None:
+                return outcome
+            now = time.monotonic()
+            pause = _EAGER_POLL_SECONDS if now - self._started < _EAGER_SECONDS else _POLL_SECONDS
+            # A long log is long to fetch: the more it costs the less often.
+            if stop.wait(max(pause, 5 * (now - before))):
+                return None
+
+    def _poll(self) -> Outcome | None:
+        try:
+            outcome = self._look()
+        except ClusterUnreachable:
+            if self._runner.own_cluster:
+                return self._lost()
+            if time.monotonic() - self._answered > _PATIENCE_SECONDS:
+                raise
+            return None
+        self._answered = time.monotonic()
+        return outcome
+
+    def _look(self) -> Outcome | None:
+        api = self._runner.api
+        info = api.info(self._id) if api is not None else None
+        if api is None or info is None:
+            return self._lost()
+        if info["status"] == "PENDING":
+            self._tell_pending(info)
+        else:
+            self._read(info, api.logs(self._id))
+        if info["status"] in TERMINAL:
+            return self._ended(info)
+        return self._enforce_timeout(info)
+
+    def _read(self, info: dict[str, Any], log: str) -> None:
+        self._reader = self._reader or JobLog(nonce_of(info), self._emit)
+        ended = info["status"] in TERMINAL
+        (self._reader.finish if ended else self._reader.feed)(log)
+
+    def _ended(self, info: dict[str, Any]) -> Outcome:
+        outcome = self._reader.outcome if self._reader is not None else None
+        if self._stop_deadline is not None and info["status"] != "SUCCEEDED":
+            return self._timed_out()
+        return _verdict(info, outcome)
+
+    def _enforce_timeout(self, info: dict[str, Any]) -> Outcome | None:
+        if self._timeout is None:
+            return None
+        if self._stop_deadline is not None:
+            return self._timed_out() if time.monotonic() > self._stop_deadline else None
+        age = max(time.monotonic() - self._started, time.time() - (info.get("start_time") or 0) / 1000)
+        if age > self._timeout:
+            self._stop_deadline = time.monotonic() + _STOP_SECONDS
+            self._runner.cancel(self._id)
+        return None
+
+    def _timed_out(self) -> Outcome:
+        return Outcome("TimedOut", error=ErrorInfo("TimedOut", f"the job took longer than {self._timeout:g} s"))
+
+    def _lost(self) -> Outcome:
+        archived = self._runner.fetch_archived(self._id, self._emit) if self._reader is None else None
+        return archived or Outcome("JobLost", error=ErrorInfo("JobLost", f"Ray knows no job {self._id} any more"))
+
+    def _tell_pending(self, info: dict[str, Any]) -> None:
+        if not self._told_pending and time.monotonic() - self._started > _PENDING_SECONDS:
+            self._told_pending = True
+            self._emit(Log("message", {"message": f"still waiting: {info.get('message')}"}, level="warning"))
+
+
+def nonce_of(info: dict[str, Any]) -> str:
+    """The nonce of the job's lines; one that nothing carries for a job that is not ours."""
+    return str((info.get("metadata") or {}).get(_NONCE) or new_nonce())
+
+
+def _verdict(info: dict[str, Any], outcome: Outcome | None) -> Outcome:
+    """From Ray's word on how the process ended and from the record of the outcome; neither is enough alone."""
+    status, message = info["status"], (info.get("message") or "").strip()
+    if status == "STOPPED":
+        return Outcome("Cancelled", error=ErrorInfo("Cancelled", "the job was stopped"))
+    if status not in TERMINAL:
+        return Outcome("JobLost", error=ErrorInfo("JobLost", "the cluster was ended while the job ran"))
+    if outcome is None and status == "SUCCEEDED":
+        message = "the job's process ended well, but without a record of its outcome"
+    elif outcome is not None and outcome.ok and status == "FAILED":
+        message = f"the action completed, but its process failed afterwards: {message}"
+    elif outcome is not None:
+        return outcome
+    kind = info.get("error_type") or "WorkerDied"
+    return Outcome("WorkerDied", error=ErrorInfo(kind, message or f"the job's status is {status}"))
+
+
+def _python(runtime_env: dict[str, Any]) -> str:
+    """Ours by its path; a runtime env with packages has an interpreter of its own, first in the job's PATH."""
+    own = {"pip", "uv", "conda", "image_uri", "container"} & runtime_env.keys()
+    return "python" if own else shlex.quote(sys.executable)
+
+
+def _packed(invocation: Invocation, nonce: str) -> bytes:
+    wire = {"invocation": package.relative(invocation).to_wire(), "nonce": nonce, "packed": True}
+    return package.zipped(package.packed_code(invocation.source), wire)
+
+
+def _resources(options: JobOptions) -> Iterator[tuple[str, Any]]:
+    for name in ("num_cpus", "num_gpus", "memory", "resources"):
+        if value := getattr(options, name):
+            yield f"entrypoint_{name}", value
+
+
+def _kill_supervisor(cluster: Cluster, submission_id: str) -> None:
+    """What keeps a job pending; Ray itself would stop it only after a quarter of an hour."""
+    if cluster.address is None:
+        return
+    attach(cluster)
+    try:
+        import ray
+
+        with suppress(ValueError):
+            name = f"_ray_internal_job_actor_{submission_id}"
+            ray.kill(ray.get_actor(name, namespace="SUPERVISOR_ACTOR_RAY_NAMESPACE"))
+    finally:
+        detach()
+
+
+def _unlink(path: Path | None) -> None:
+    if path is not None:
+        path.unlink(missing_ok=True)
