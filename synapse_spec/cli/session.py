@@ -29,6 +29,7 @@ class Session:
         selected: Those that the options picked, with what they need.
         files: Status file of each spec file, by the spec's path.
         statuses: Of all runs, those whose run is gone included.
+        orphans: Names in a status file whose run is gone from the spec file, by the status file as it is shown.
     """
 
     loaded: Loaded
@@ -38,6 +39,7 @@ class Session:
     catalog: Catalog
     files: dict[Path, StatusFile]
     statuses: dict[str, RunStatus]
+    orphans: dict[str, list[str]]
 
     def plan(self, *, force: frozenset[str] = frozenset()) -> Plan:
         plan = make_plan(
@@ -47,10 +49,7 @@ class Session:
             force=lambda name: name in force,
             owned=lambda name: is_held(self.workspace, name),
         )
-        for path, file in self.files.items():
-            gone = sorted(file.read().keys() - {run.name for run in self.runs})
-            if gone and path not in self.loaded.broken:
-                plan.orphans[os.path.relpath(file.path)] = gone
+        plan.orphans.update(self.orphans)
         return plan
 
 
@@ -80,10 +79,15 @@ def open_session(paths: tuple[str, ...], only: tuple[str, ...] = (), selector: t
         names[run.file.path].append(run.name)
     files = {file.path: StatusFile.of(file, names[file.path]) for file in loaded.files}
     statuses: dict[str, RunStatus] = {}
-    for file in files.values():
-        statuses |= file.read()
+    orphans: dict[str, list[str]] = {}
+    for path, file in files.items():
+        stored = file.read()
+        statuses |= stored
+        gone = [name for name in stored if name not in file.order]
+        if gone and path not in loaded.broken:
+            orphans[os.path.relpath(file.path)] = gone
     selected = _select(loaded.runs, only, selector)
-    return Session(loaded, loaded.runs, selected, workspace, catalog, files, statuses)
+    return Session(loaded, loaded.runs, selected, workspace, catalog, files, statuses, orphans)
 
 
 def _select(runs: list[Run], only: tuple[str, ...], selector: tuple[str, ...]) -> list[Run]:

@@ -40,7 +40,7 @@ class StatusFile:
         Raises:
             InvalidSpec: The file is there and is no status file.
         """
-        return {name: RunStatus.from_document(document) for name, document in self._documents().items()}
+        return self._parsed()[1]
 
     def update(self, name: str, change: Callable[[RunStatus], RunStatus]) -> RunStatus:
         """Replace one run's status by what `change` makes of it; the new status.
@@ -76,21 +76,24 @@ class StatusFile:
                 self.path.unlink(missing_ok=True)
 
     def _documents(self) -> dict[str, dict[str, Any]]:
+        return self._parsed()[0]
+
+    def _parsed(self) -> tuple[dict[str, dict[str, Any]], dict[str, RunStatus]]:
+        """The documents as stored, and as values, by run."""
         try:
             data = self.path.read_bytes()
         except FileNotFoundError:
-            return {}
+            return {}, {}
         except OSError as error:
             raise _unusable(self.path, f"cannot be read: {error.strerror}") from None
         try:
             documents = {item["metadata"]["name"]: item for item in yaml.parse(data) if item is not None}
-            for document in documents.values():
-                RunStatus.from_document(document)
+            statuses = {name: RunStatus.from_document(document) for name, document in documents.items()}
         except yaml.YamlError as error:
             raise _unusable(self.path, f"{error.message} (line {error.line})") from None
         except (LookupError, TypeError, AttributeError) as error:
             raise _unusable(self.path, f"is no status file: {error!r}") from None
-        return documents
+        return documents, statuses
 
     def _write(self, documents: dict[str, dict[str, Any]]) -> None:
         rank = {name: index for index, name in enumerate(self.order)}
