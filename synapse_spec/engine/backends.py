@@ -31,6 +31,10 @@ class Cancel(threading.Event):
             self.set()
 
 
+# Ray asks a job to end and kills it 3 s later; one that waits for resources takes a little longer.
+_STOP_SECONDS = 20.0
+
+
 @dataclass(slots=True)
 class Work:
     """One attempt to perform.
@@ -160,19 +164,35 @@ class Backends:
             want = work.run.resources
             options = JobOptions(want.cpus, want.gpus, want.memory, want.custom, work.runtime_env, work.metadata)
             jobs.submit(work.handle, work.invocation, options)
-        if not work.wait:
+        if not work.wait and not has_ended(jobs, work.handle):
             return None
-        outcome = self._followed(jobs, work)
+        outcome = jobs.follow(work.handle, work.emit, work.cancelled, work.run.timeout)
+        if outcome is None and not self.leave.is_set():
+            outcome = stop_job(jobs, work.handle)
         if outcome is not None:
             jobs.forget(work.handle)
         return outcome
 
-    def _followed(self, jobs: "JobRunner", work: Work) -> Outcome | None:
-        outcome = jobs.follow(work.handle, work.emit, work.cancelled, work.run.timeout)
-        if outcome is None and not self.leave.is_set():  # cancelled, not left
-            jobs.cancel(work.handle)
-            return Outcome("Cancelled", error=ErrorInfo("Cancelled", "the job was stopped"))
+
+def has_ended(jobs: "JobRunner", handle: str) -> bool:
+    """Whether following the job would not wait: it has ended, or is lost."""
+    from synapse_spec.plugins.executors.ray.jobs_api import TERMINAL
+
+    info = jobs.info(handle)
+    return info is None or info["status"] in TERMINAL
+
+
+def stop_job(jobs: "JobRunner", handle: str) -> Outcome:
+    """End a job and wait for that; what it had completed before counts."""
+    jobs.cancel(handle)
+    patience = threading.Event()
+    timer = threading.Timer(_STOP_SECONDS, patience.set)
+    timer.start()
+    outcome = jobs.follow(handle, lambda event: None, patience)
+    timer.cancel()
+    if outcome is not None and outcome.ok:
         return outcome
+    return Outcome("Cancelled", error=ErrorInfo("Cancelled", "the job was stopped on request"))
 
 
 def _perform_local(work: Work) -> Outcome:

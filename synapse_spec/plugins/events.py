@@ -56,6 +56,11 @@ _KINDS: dict[str, type[Progress] | type[Metrics] | type[Log] | type[Output]] = {
 _NAMES = {cls: name for name, cls in _KINDS.items()}
 
 
+def storable(text: str) -> str:
+    """`text` as UTF-8 can hold it: undecodable parts of file names, say, are written out."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def to_wire(event: Event) -> dict[str, Any]:
     return {"kind": _NAMES[type(event)], **asdict(event)}
 

@@ -59,7 +59,7 @@ def to_json(value: Any, place: str = "result", depth: int = 0) -> Any:
 
 def _converted(value: Any, place: str, depth: int) -> Any:
     if isinstance(value, _AS_PYDANTIC):
-        return _text(str(to_jsonable_python(value)), place)
+        return _text(str(to_jsonable_python(value, fallback=str)), place)
     if isinstance(value, set | frozenset):
         return [to_json(item, place, depth + 1) for item in sorted(value, key=repr)]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

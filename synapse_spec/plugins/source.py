@@ -1,7 +1,9 @@
 """Where a plugin's code lives. Made by discovery, carried by every invocation to wherever it runs."""
 
+import sys
 from dataclasses import dataclass
-from importlib.machinery import PathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,7 @@ class PluginSource:
             PluginNotFoundError: There is neither.
         """
         place = Path(path).expanduser().absolute()
-        if place.is_file():
+        if place.name == CONFIG_NAME and place.is_file():
             place = place.parent
         if not place.is_dir():
             raise PluginNotFoundError(f"no plugin folder at {path}")
@@ -46,16 +48,15 @@ class PluginSource:
         Raises:
             PluginNotFoundError: No such module.
         """
-        import sys
-
-        where = [*sys.path, *map(str, search)]
-        for part in name.split("."):
-            spec = PathFinder.find_spec(part, where)
+        where, origin = [*sys.path, *map(str, search)], ""
+        parts = name.split(".")
+        for depth, part in enumerate(parts):
+            spec = PathFinder.find_spec(part, where) or (None if depth else _hooked(part))
             if spec is None:
                 raise PluginNotFoundError(f"no module named {name!r} can be imported here")
-            where = list(spec.submodule_search_locations or ())
-        folder = Path(where[0] if where else str(spec.origin and Path(spec.origin).parent)).resolve()
-        depth = len(name.split(".")) if where else len(name.split(".")) - 1
+            where, origin = list(spec.submodule_search_locations or ()), spec.origin or ""
+        folder = Path(where[0]).resolve() if where else Path(origin).resolve().parent
+        depth = len(parts) if where else len(parts) - 1
         return cls(folder, folder.parents[depth - 1] if depth else folder, name)
 
     @property
@@ -68,3 +69,12 @@ class PluginSource:
     @classmethod
     def from_wire(cls, wire: dict[str, Any]) -> "PluginSource":
         return cls(Path(wire["folder"]), Path(wire["importRoot"]), wire["module"])
+
+
+def _hooked(name: str) -> ModuleSpec | None:
+    """A top-level module that is on no path: an editable install may map its name by a finder of its own."""
+    try:
+        spec = find_spec(name)
+    except ValueError:  # no name, or one without a spec, such as __main__
+        return None
+    return spec if spec is not None and (spec.has_location or spec.submodule_search_locations) else None

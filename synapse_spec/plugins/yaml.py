@@ -36,6 +36,9 @@ class Span:
     end_column: int
 
 
+_START = Span(1, 1, 1, 1)
+
+
 def parse(data: bytes) -> list[Any]:
     """The documents of a YAML stream; an empty document is None.
 
@@ -90,7 +93,7 @@ def locate(data: bytes, document: int, path: KeyPath, *, key: bool = False) -> S
         return key_span
     if reached and _span(node) is None:
         found = _constant_span(data, document, path[:reached]) or found
-    return found or Span(1, 1, 1, 1)
+    return found or _START
 
 
 def _span(value: Any) -> Span | None:
@@ -100,15 +103,35 @@ def _span(value: Any) -> Span | None:
 
 
 def _constant_span(data: bytes, document: int, path: KeyPath) -> Span | None:
-    """Where a true, false or null stands, which carry no annotation."""
+    """Where a true, false or null stands, which carry no annotation; None for a null that is not written out."""
     if not all(isinstance(part, str | int) for part in path):
         return None
     node = yamlrocks.loads_all(data, option=yamlrocks.OPT_ROUND_TRIP)[document].locate(path)
-    return Span(*node.range()) if node is not None else None
+    span = Span(*node.range()) if node is not None else _START
+    return span if span != _START else None
 
 
 def _load(data: bytes, option: int = 0) -> list[Any]:
     return list(yamlrocks.loads_all(data, option=option | yamlrocks.OPT_PASSTHROUGH_TAG))
+
+
+def _is_json(documents: list[Any]) -> bool:
+    """Whether JSON could hold the documents; quick, since nearly always it could. No recursion: see below."""
+    pending: list[Any] = [documents]
+    while pending:
+        value = pending.pop()
+        if type(value) is dict:
+            for key in value:
+                if type(key) is not str:
+                    return False
+            value = value.values()
+        for item in value:
+            kind = type(item)
+            if kind is dict or kind is list:
+                pending.append(item)
+            elif kind is float and not math.isfinite(item):
+                return False
+    return True
 
 
 def _not_json(documents: list[Any]) -> Iterator[tuple[KeyPath, bool, str]]:

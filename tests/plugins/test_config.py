@@ -168,7 +168,7 @@ def test_a_version_that_yaml_reads_as_a_number(tmp_path: Path) -> None:
         pytest.param(HEAD + "env: [A]\n", "env: ", 3, None, id="env a list"),
         pytest.param(HEAD + "env: {A: {b: 1}}\n", "env.A: ", 3, None, id="env value a mapping"),
         pytest.param(HEAD + "tags: vision\n", "tags: ", 3, 7, id="tags a text"),
-        pytest.param(HEAD + "---\n" + HEAD, "2 documents", 3, None, id="two documents"),
+        pytest.param(HEAD + "---\n" + HEAD, "2 documents", 4, None, id="two documents"),
     ],
 )
 def test_what_cannot_be_used_is_refused_with_its_place(

@@ -1,14 +1,17 @@
 """The context an action runs in: how it reports, and what it may read. Built by `execution.perform`."""
 
-from collections.abc import Callable
+import enum
+import math
 from typing import Any
 
 from synapse_spec.plugins.context.environment import PluginEnvironment
 from synapse_spec.plugins.context.logger import ContextLogger
 from synapse_spec.plugins.enums import LogLevel
-from synapse_spec.plugins.events import Log, Metrics, Progress
+from synapse_spec.plugins.events import Log, Metrics, Progress, storable
 
 __all__ = ["PluginEnvironment", "RuntimeContext"]
+
+_MAX_DEPTH = 50
 
 
 class RuntimeContext:
@@ -70,7 +73,7 @@ class RuntimeContext:
         """
         text = _in_language(message, language) if isinstance(message, dict) else message
         data = {"message": text.format(**values) if values else text}
-        self.logger.emit(Log("message", data | ({"step": step} if step else {}), None, str(level)))
+        self.log("message", data | ({"step": step} if step else {}), level=level)
 
     def log_metric(self, category: str, key: str, value: float | int, **metrics: Any) -> None:
         """Report one metric of `category`, such as ("train", "loss", 0.5), with others beside it."""
@@ -89,17 +92,26 @@ def _in_language(texts: dict[str, str], language: str | None) -> str:
     return texts.get(language or "en") or texts.get("en") or next(iter(texts.values()), "")
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, depth: int = 0) -> Any:
     """`value` with everything JSON-compatible: events cross process borders, and a metric must not end a run."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and value - value != 0:  # NaN and the infinities have no JSON form
-        return str(value)
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    as_number: Callable[[], Any] | None = getattr(value, "item", None)  # numpy's and torch's scalars
-    if as_number is not None and getattr(value, "size", 0) == 1:
-        return _plain(as_number())
-    return str(value)
+    if depth > _MAX_DEPTH:
+        return "…"
+    match value:
+        case enum.Enum():
+            return _plain(value.value, depth + 1)
+        case None | bool():
+            return value
+        case str():
+            return storable(value)
+        case int():
+            return int(value)
+        case float():
+            return float(value) if math.isfinite(value) else str(float(value))
+        case dict():
+            return {storable(str(key)): _plain(item, depth + 1) for key, item in value.items()}
+        case list() | tuple():
+            return [_plain(item, depth + 1) for item in value]
+    try:
+        return _plain(value.item(), depth + 1)  # numpy's and torch's scalars
+    except (AttributeError, TypeError, ValueError, RuntimeError):
+        return storable(str(value))

@@ -3,7 +3,7 @@
 import sys
 from typing import Any
 
-from synapse_spec.plugins.events import Emit, Event, Log, render
+from synapse_spec.plugins.events import Emit, Event, Log, render, storable
 
 
 class ContextLogger:
@@ -28,7 +28,7 @@ class ContextLogger:
         self._say("error", message, args)
 
     def _say(self, level: str, message: str, args: tuple[Any, ...]) -> None:
-        self.emit(Log("message", {"message": message % args if args else message}, None, level))
+        self.emit(Log("message", {"message": storable(message % args if args else message)}, None, level))
 
 
 def _print_event(event: Event) -> None:

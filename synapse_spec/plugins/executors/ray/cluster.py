@@ -3,6 +3,7 @@
 An address that is given, else RAY_ADDRESS, else the embedded cluster of a folder.
 """
 
+import logging
 import os
 import signal
 import socket
@@ -17,8 +18,10 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from synapse_spec.plugins.executors.ray import embedded
-from synapse_spec.plugins.executors.ray.errors import ClusterUnreachable as ClusterUnreachable
+from synapse_spec.plugins.executors.ray.errors import ClusterUnreachable
 from synapse_spec.plugins.executors.ray.jobs_api import JobsApi
+
+__all__ = ["Cluster", "ClusterUnreachable", "Lease", "attach", "detach", "reach"]
 
 _PROBE_SECONDS = 2.0
 _lock = threading.Lock()
@@ -137,13 +140,13 @@ def _initialized() -> bool:
 def _init(cluster: Cluster) -> None:
     if cluster.address is None:
         raise ClusterUnreachable(
-            f"{cluster.dashboard} serves jobs only; for tasks give host:port of the cluster's GCS (port 6379 by default)"
+            f"{cluster.dashboard} serves jobs only; for tasks give host:port of the cluster's GCS, usually port 6379"
         )
     with _signals_kept(), _admitted(cluster):
         import ray
 
         try:
-            ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+            ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
         except Exception as error:  # Ray raises whatever its many layers raise
             ray.shutdown()
             reason = next(iter(str(error).splitlines()), "") or type(error).__name__
@@ -183,11 +186,12 @@ def _admitted(cluster: Cluster) -> Iterator[None]:
 @contextmanager
 def _loopback() -> Iterator[None]:
     """Let Ray connect to 127.0.0.1 as such, and read the token anew."""
+    from ray import _raylet
     from ray._private import ray_constants
-    from ray._raylet import AuthenticationTokenLoader, Config
 
-    Config.initialize("")
-    AuthenticationTokenLoader.instance().reset_cache()
+    native: Any = _raylet
+    native.Config.initialize("")
+    native.AuthenticationTokenLoader.instance().reset_cache()
     before = ray_constants.ENABLE_RAY_CLUSTER
     ray_constants.ENABLE_RAY_CLUSTER = False
     try:
@@ -223,13 +227,13 @@ def _probe(address: str, host: str | None, port: int) -> None:
 
 
 def _dashboard_of(address: str) -> str:
+    from ray import _raylet
     from ray._private import ray_constants
-    from ray._raylet import GcsClient
 
-    client: Any = GcsClient(address=address)
+    native: Any = _raylet
     key, namespace = ray_constants.DASHBOARD_ADDRESS.encode(), ray_constants.KV_NAMESPACE_DASHBOARD
     try:
-        place = (client.internal_kv_get(key, namespace) or b"").decode()
+        place = (native.GcsClient(address=address).internal_kv_get(key, namespace) or b"").decode()
     except Exception as error:
         raise ClusterUnreachable(f"Ray at {address} does not answer: {error}") from None
     if not place:

@@ -22,10 +22,11 @@ START_SECONDS = 60.0
 END_SECONDS = 10.0
 STAYING = b"staying\n"
 HELLO = b"held\n"
-_NEEDED = frozenset(
-    "PATH HOME USER LOGNAME SHELL LANG TZ TMPDIR VIRTUAL_ENV HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy"
-    " no_proxy SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE CURL_CA_BUNDLE".split()
-)
+_NEEDED = {
+    *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+}
 _NEEDED_STARTS = (
     "LC_",
     "LD_",

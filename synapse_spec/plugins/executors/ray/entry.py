@@ -9,8 +9,9 @@ import os
 import sys
 import threading
 from dataclasses import replace
+from io import TextIOBase
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from synapse_spec.plugins.capture import logging_to
 from synapse_spec.plugins.events import Event
@@ -33,7 +34,7 @@ def main() -> None:
     def emit(event: Event) -> None:
         write(event_line(nonce, event))
 
-    with logging_to(sys.stderr):
+    with logging_to(cast(TextIOBase, sys.stderr)):
         outcome = perform(invocation_of(payload, Path.cwd()), emit)
     write(outcome_line(nonce, outcome))
     code = 0 if outcome.ok else 1

@@ -1,12 +1,13 @@
-"""The embedded cluster: `python -m synapse_spec.plugins.executors.ray.head FOLDER [--dashboard]`, started by `embedded`.
+"""The embedded cluster: `python -m synapse_spec.plugins.executors.ray.head FOLDER [--dashboard]`, run by `embedded`.
 
-A Ray driver on loopback that lives as long as somebody is connected to its socket or a job has not ended. Before it ends
-it puts the log and Ray's record of each job whose result nobody fetched into FOLDER/jobs/ID/, and leaves nothing else.
+A Ray driver on loopback that lives as long as somebody is connected to its socket or a job has not ended. Before it
+ends it puts the log and Ray's record of each job that nobody has fetched into FOLDER/jobs/ID/; nothing else is left.
 """
 
 import argparse
 import ctypes
 import json
+import logging
 import os
 import platform
 import secrets
@@ -77,7 +78,7 @@ def _start(temp_dir: str, token: str, dashboard: bool) -> tuple[Head, socket.soc
         _node_ip_address="127.0.0.1",
         _temp_dir=temp_dir,
         log_to_driver=False,
-        logging_level="ERROR",
+        logging_level=logging.ERROR,
     )
     _exit_on_sigterm()  # ray.init has put its own handler there
     path = os.path.join(temp_dir, "held")
@@ -197,7 +198,7 @@ def _temp_dir() -> str:
 
 
 def _adopt_orphans() -> None:
-    """Become the parent of what outlives its own parent below us, so that it can be ended and collected (Linux only)."""
+    """Become the parent of what outlives its own parent below us, so that it can be collected (Linux only)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 

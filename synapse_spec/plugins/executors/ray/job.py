@@ -1,12 +1,10 @@
 """RayJobExecutor: actions as Ray jobs that outlive their submitter. The engine takes JobRunner from here."""
 
-import hashlib
-import json
 import os
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,11 +17,11 @@ from synapse_spec.plugins.executors.local import env_overlay
 from synapse_spec.plugins.executors.ray.cluster import reach
 from synapse_spec.plugins.executors.ray.errors import ClusterUnreachable
 from synapse_spec.plugins.executors.ray.invocations import cache_folder, invocation_of
-from synapse_spec.plugins.executors.ray.job_runner import JobOptions as JobOptions
-from synapse_spec.plugins.executors.ray.job_runner import JobRunner as JobRunner
-from synapse_spec.plugins.executors.ray.job_runner import nonce_of
+from synapse_spec.plugins.executors.ray.job_runner import JobOptions, JobRunner, nonce_of
 from synapse_spec.plugins.executors.ray.jobs_api import TERMINAL
 from synapse_spec.plugins.executors.ray.wire import JobLog
+
+__all__ = ["JobOptions", "JobRunner", "RayJobExecutor"]
 
 _POLL_SECONDS = 0.5
 
@@ -38,7 +36,7 @@ class RayJobExecutor:
         env: Laid over the environment of the job; not shown in Ray's record of it.
         ray_address: host:port or http://host:port; default RAY_ADDRESS, else the embedded cluster.
         runtime_env: Ray's runtime_env.
-        working_dir: The job's working directory; the plugin folder by default.
+        working_dir: The job's working directory; by default the current one on this machine, the plugin's on others.
         num_cpus, num_gpus: What Ray keeps free for each job.
         job_id: The id of the next job submitted; made up by default.
     """
@@ -123,8 +121,7 @@ class RayJobExecutor:
             TimeoutError: It has not ended within `timeout` seconds, and goes on.
         """
         with self._runner() as runner:
-            self._await(runner, job_id, timeout)
-            return str(_known(runner, job_id)["status"])
+            return _await_end(runner, job_id, timeout)
 
     def get_result(self, job_id: str, timeout: float | None = None) -> Any:
         """Wait for the job's end; its result as JSON-compatible data.
@@ -134,7 +131,7 @@ class RayJobExecutor:
             ValidationError, ExecutionError: As the action ended.
         """
         with self._runner() as runner:
-            self._await(runner, job_id, timeout)
+            _await_end(runner, job_id, timeout)
             outcome = runner.follow(job_id, lambda event: None, threading.Event())
         assert outcome is not None
         return outcome.unwrap()
@@ -156,3 +153,33 @@ class RayJobExecutor:
             if runner.api is not None and runner.api.info(job_id) is not None:
                 runner.api.delete(job_id)
             runner.forget(job_id)
+
+    @contextmanager
+    def _runner(self, *, start: bool = False) -> Iterator[JobRunner]:
+        """The runner of the cluster, held meanwhile; of its archive when an embedded one is gone."""
+        folder = cache_folder()
+        try:
+            lease = reach(self._address, folder, dashboard=True, start=start)
+        except ClusterUnreachable:
+            if start or self._address or os.environ.get("RAY_ADDRESS"):
+                raise
+            yield JobRunner(None, folder)
+            return
+        with lease:
+            yield JobRunner(lease.cluster, folder)
+
+
+def _known(runner: JobRunner, job_id: str) -> dict[str, Any]:
+    info = runner.info(job_id)
+    if info is None:
+        raise ExecutionError(f"there is no job {job_id!r}", {"reason": "JobLost", "type": "JobLost"})
+    return info
+
+
+def _await_end(runner: JobRunner, job_id: str, timeout: float | None) -> str:
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while (status := str(_known(runner, job_id)["status"])) not in TERMINAL:
+        if deadline is not None and time.monotonic() > deadline:
+            raise TimeoutError(f"job {job_id} has not ended after {timeout:g} s; it goes on")
+        time.sleep(_POLL_SECONDS)
+    return status

@@ -1,7 +1,7 @@
 """Runs invocations as Ray jobs, by ids that the caller chooses; any process can follow a job by its id.
 
-Called by the engine and by `RayJobExecutor`. On the embedded cluster a job's payload is a file in FOLDER/jobs/ID/, where
-the head puts log and record of a job that ended unfetched; other clusters get a package.
+Called by the engine and by `RayJobExecutor`. On the embedded cluster a job's payload is a file in FOLDER/jobs/ID/,
+where the head puts log and record of a job that ended unfetched; other clusters get a package.
 """
 
 import json
@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +175,8 @@ class JobRunner:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Named by the nonce: of two clients that submit one id at the same time, each has its own.
         path = folder / f"payload-{nonce}.json"
-        wire = {"invocation": invocation.to_wire(), "nonce": nonce, "environ": dict(os.environ)}
+        here = replace(invocation, working_dir=invocation.working_dir or str(Path.cwd()))
+        wire = {"invocation": here.to_wire(), "nonce": nonce, "environ": dict(os.environ)}
         write_private(path, json.dumps(wire).encode())
         return path
 

@@ -50,10 +50,10 @@ def relative(invocation: Invocation) -> Invocation:
     if source is None:
         return replace(invocation, working_dir=None)
     root = source.import_root
-    inside = invocation.working_dir is not None and Path(invocation.working_dir).is_relative_to(root)
-    working_dir = str(Path(invocation.working_dir or "").relative_to(root)) if inside else None
-    moved = replace(source, folder=source.folder.relative_to(root), import_root=Path())
-    return replace(invocation, source=moved, working_dir=working_dir)
+    folder = source.folder.relative_to(root)
+    working_dir = Path(invocation.working_dir or source.folder)
+    inside = working_dir.relative_to(root) if working_dir.is_relative_to(root) else folder
+    return replace(invocation, source=replace(source, folder=folder, import_root=Path()), working_dir=str(inside))
 
 
 def _shipped(source: PluginSource) -> list[Path]:

@@ -1,0 +1,109 @@
+"""RayActorExecutor: actions on warm Ray actors. The engine takes TaskPool from here."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from synapse_spec.plugins.action import ActionLike
+from synapse_spec.plugins.context import PluginEnvironment
+from synapse_spec.plugins.context.logger import ContextLogger
+from synapse_spec.plugins.execution import Invocation
+from synapse_spec.plugins.executors.local import env_overlay
+from synapse_spec.plugins.executors.ray.actor_pool import TaskOptions, TaskPool
+from synapse_spec.plugins.executors.ray.cluster import Lease, reach
+from synapse_spec.plugins.executors.ray.invocations import cache_folder, invocation_of
+
+__all__ = ["RayActorExecutor", "TaskOptions", "TaskPool"]
+
+
+class RayActorExecutor:
+    """Runs actions on Ray actors, which are kept for the next call until `shutdown`. Also a context manager.
+
+    With no cluster given, the Ray session of this process serves, if it has one, else an embedded cluster.
+
+    Args:
+        env: Laid over the environment for the time of each run.
+        job_id: Shown to the action as `ctx.job_id`.
+        ray_address: host:port of a cluster; default RAY_ADDRESS.
+        runtime_env: Ray's runtime_env for the actors.
+        working_dir: The working directory; by default the current one on this machine, the plugin's on others.
+        num_cpus, num_gpus: What Ray keeps free for each actor.
+        num_actors: The most actors at once.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parameters that its users know
+        self,
+        env: PluginEnvironment | dict[str, Any] | None = None,
+        job_id: str | None = None,
+        *,
+        ray_address: str | None = None,
+        runtime_env: dict[str, Any] | None = None,
+        working_dir: Path | str | None = None,
+        num_cpus: float | None = None,
+        num_gpus: float | None = None,
+        num_actors: int = 1,
+    ) -> None:
+        self._env = env_overlay(env)
+        self._job_id = job_id
+        self._address = ray_address
+        self._options = TaskOptions(num_cpus, num_gpus, runtime_env=runtime_env or {})
+        self._working_dir = working_dir
+        self._num_actors = num_actors
+        self._lock = threading.Lock()
+        self._lease: Lease | None = None
+        self._pool: TaskPool | None = None
+
+    def execute(self, action_cls: ActionLike | str, params: dict[str, Any], **kwargs: Any) -> Any:
+        """Run the action (or its entrypoint `module:Class` in `working_dir`); its result as JSON-compatible data.
+
+        Raises:
+            ValidationError: The params (found before anything is started) or the result do not fit.
+            ExecutionError: The action failed, or its worker died; `details` has type, message and traceback.
+            ClusterUnreachable: There is no cluster.
+        """
+        return self._run(self._invocation(action_cls, params))
+
+    def map(self, action_cls: ActionLike | str, params_list: list[dict[str, Any]]) -> list[Any]:
+        """Run the action with each of the params, on up to `num_actors` at once; the results in the same order.
+
+        Raises:
+            ValidationError, ExecutionError: Of the first that failed; the others are run all the same.
+        """
+        invocations = [self._invocation(action_cls, params) for params in params_list]
+        with ThreadPoolExecutor(self._num_actors, thread_name_prefix="synapse-map") as threads:
+            futures = [threads.submit(self._run, invocation) for invocation in invocations]
+        return [future.result() for future in futures]
+
+    def shutdown(self) -> None:
+        """End the actors, and the embedded cluster unless others or jobs use it."""
+        with self._lock:
+            pool, lease, self._pool, self._lease = self._pool, self._lease, None, None
+        if pool is not None:
+            pool.close()
+        if lease is not None:
+            lease.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.shutdown()
+
+    def _invocation(self, action: ActionLike | str, params: dict[str, Any]) -> Invocation:
+        return invocation_of(action, params, self._env, self._job_id, self._working_dir)
+
+    def _run(self, invocation: Invocation) -> Any:
+        emit = ContextLogger().emit
+        return self._warm_pool().run(invocation, self._options, emit, threading.Event()).unwrap()
+
+    def _warm_pool(self) -> TaskPool:
+        with self._lock:
+            if self._lease is None:
+                self._lease = reach(self._address, cache_folder(), dashboard=False)
+            if self._pool is None:
+                self._pool = TaskPool(self._lease.cluster, self._num_actors)
+            return self._pool
