@@ -116,7 +116,7 @@ def _carry_out(session: Session, plan: "Plan", options: "Options") -> "Report":
             backends=Backends(
                 session.workspace,
                 options.address,
-                needs_jobs=any(entry.run.mode is ExecutionMode.JOB for entry in plan.due),
+                modes={entry.run.mode for entry in plan.due},
                 task_limit=os.cpu_count() or 1,
             ),
         )

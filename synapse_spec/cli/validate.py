@@ -9,7 +9,7 @@ from synapse_spec.cli.output import emit, format_option, say, show_diagnostics
 from synapse_spec.spec.catalog import Catalog
 from synapse_spec.spec.diagnostics import Diagnostic
 from synapse_spec.spec.load import load
-from synapse_spec.spec.validate import check_model, validate
+from synapse_spec.spec.validate import validate
 from synapse_spec.spec.workspace import Workspace
 
 
@@ -21,14 +21,7 @@ def command(paths: tuple[str, ...], offline: bool, form: str) -> int:
     """Check the specs at PATH and report every problem."""
     loaded = load(paths)
     root = Workspace.of(loaded.files[0].path if loaded.files else Path.cwd()).root
-    catalog = Catalog(root, offline=offline)
-    problems = validate(loaded, catalog)
-    if not offline:
-        unsound = {item.path for item in problems}
-        for run in loaded.runs:
-            if run.file.shown not in unsound:
-                problems += check_model(run, catalog)
-    problems = sorted(set(problems), key=lambda item: item.order)
+    problems = validate(loaded, Catalog(root, offline=offline), models=not offline)
     _report(problems, form, len(loaded.runs), len(loaded.files))
     return INVALID if any(item.severity == "error" for item in problems) else OK
 

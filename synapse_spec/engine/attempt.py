@@ -4,8 +4,8 @@ Called by the reconciler, on the main thread for local runs and on a worker thre
 """
 
 import threading
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -13,16 +13,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 from synapse_spec.engine import secrets, values
 from synapse_spec.engine.backends import Backends, Cancel, Work
 from synapse_spec.engine.digest import spec_env
+from synapse_spec.engine.local import MainThread
 from synapse_spec.engine.locks import run_lock
 from synapse_spec.engine.options import Options
-from synapse_spec.engine.plan import ADOPT, RUN, make_plan
+from synapse_spec.engine.plan import ADOPT, RUN, SKIP, make_plan
 from synapse_spec.engine.provenance import provenance
 from synapse_spec.engine.results import stow
-from synapse_spec.engine.status import Attempt, Identity, RunStatus, Start, timestamp
+from synapse_spec.engine.status import INTERRUPTED, RUNNING, Attempt, Identity, RunStatus, Start, timestamp
 from synapse_spec.engine.store import StatusFile
+from synapse_spec.plugins.config import text_of
 from synapse_spec.plugins.enums import ExecutionMode
 from synapse_spec.plugins.errors import PluginError
-from synapse_spec.plugins.events import Emit, Event, render
+from synapse_spec.plugins.events import Emit, Event, Metrics, render
 from synapse_spec.plugins.executors.ray.errors import ClusterUnreachable
 from synapse_spec.plugins.outcome import ErrorInfo, Outcome
 from synapse_spec.spec.catalog import Catalog
@@ -31,6 +33,11 @@ from synapse_spec.spec.workspace import Workspace
 
 if TYPE_CHECKING:
     from synapse_spec.plugins.execution import Invocation
+
+# Longer values are shown in `lastApplied` as the references that they came from.
+_LONGEST_APPLIED = 4096
+# Another attempt would end the same way, or nobody wants one.
+_FINAL = frozenset({"InvalidParams", "PluginLoadFailed", INTERRUPTED})
 
 
 class Observer(Protocol):
@@ -49,7 +56,7 @@ class Stage:
 
     Attributes:
         stop: Nothing new is started once it is set.
-        leave: The process is about to go: jobs are left running, what is cancelled counts as Interrupted.
+        owned: Names of the runs whose lock this process holds.
     """
 
     workspace: Workspace
@@ -59,56 +66,85 @@ class Stage:
     backends: Backends
     observer: Observer
     options: Options
+    main: MainThread = field(default_factory=MainThread)
     stop: threading.Event = field(default_factory=threading.Event)
+    owned: set[str] = field(default_factory=set)
 
     @property
     def leave(self) -> threading.Event:
+        """The process is about to go: jobs are left running, what is cancelled counts as Interrupted."""
         return self.backends.leave
 
     def write(self, run: Run, status: RunStatus) -> RunStatus:
         """Write the status and tell the observer."""
-        self.files[run.file.path].update(run.name, lambda _: status)
+        return self.change(run, lambda _: status)
+
+    def change(self, run: Run, change: Callable[[RunStatus], RunStatus]) -> RunStatus:
+        """Write what `change` makes of the status as it is stored now, and tell the observer."""
+        status = self.files[run.file.path].update(run.name, change)
         self.statuses[run.name] = status
         self.observer.phase(run, status)
         return status
 
-    def locked(self, run: Run) -> AbstractContextManager[None]:
-        return run_lock(self.workspace, run.name, wait=self.options.wait, stop=self.stop)
+    def performer(self, mode: ExecutionMode) -> Callable[[Work], Outcome | None]:
+        return self.main.perform if mode is ExecutionMode.LOCAL else self.backends.of(mode)
+
+    @contextmanager
+    def locked(self, run: Run) -> Iterator[None]:
+        with run_lock(self.workspace, run.name, wait=False, stop=self.stop):
+            # A request that nobody took was meant for an earlier attempt.
+            (self.workspace.cancels / run.name).unlink(missing_ok=True)
+            self.owned.add(run.name)
+            try:
+                yield
+            finally:
+                self.owned.discard(run.name)
 
 
 def reconcile(run: Run, stage: Stage, cancelled: Cancel) -> RunStatus:
     """Bring one run up to date; its status when that is done, or when it goes on without us.
 
     Raises:
-        LockHeld: Another process is at it, and we do not wait.
-        ClusterUnreachable: Its mode needs Ray, which is not there; nothing was written.
-        KeyboardInterrupt: On the main thread; the status says Interrupted then.
+        LockHeld: Another process is at it.
+        ClusterUnreachable: Its mode needs Ray, which is not there; the status is as it was.
     """
     with stage.locked(run):
-        stored = stage.files[run.file.path].read().get(run.name) or RunStatus(run.name)
-        current = {**stage.statuses, run.name: stored}
-        forced = run.name in stage.options.force
+        seen = stage.statuses.get(run.name) or RunStatus(run.name)
+        stored = stage.files[run.file.path].read().get(run.name) or seen
         # The rest of the graph is settled as far as this run needs it, so it is decided as if it stood alone.
-        entry = make_plan([run], stage.catalog, current, force=lambda _: forced).entries[run.name]
+        current = {**stage.statuses, run.name: stored}
+        plan = make_plan([run], stage.catalog, current, force=lambda name: name in stage.options.force)
+        entry = plan.entries[run.name]
         if entry.decision.step == ADOPT:
-            stage.observer.phase(run, stored)
-            return _settle(run, stage, stored, None, cancelled)
-        if entry.decision.step != RUN or entry.identity is None:
-            stage.statuses[run.name] = stored
-            return stored
-        if stored.phase == "Running" and stored.mode == "job" and stored.attempt is not None:
-            _supersede(stored.attempt.handle, stage)
-        stage.backends.prepare(run.mode)
-        status = stored
-        for failures in range(1, run.retry.limit + 2):
-            status = _attempt(run, stage, status, entry.identity, cancelled)
-            if status.phase != "Failed" or failures > run.retry.limit or stage.stop.is_set():
-                break
-            delay = run.retry.delay(failures)
-            stage.observer.note(run, f"failed ({status.message}); next attempt in {delay:g} s")
-            if cancelled.wait(delay):
-                break
-        return status
+            return _followed(run, stage, stored, cancelled)
+        if entry.identity is not None and entry.decision.step == RUN and not _done(seen, stored, entry.identity):
+            _supersede(stored, stage)
+            stage.backends.prepare(run.mode)
+            return _attempts(run, stage, stored, entry.identity, cancelled)
+        free = stored.released() if entry.decision.step == SKIP else stored
+        return free if free is stored else stage.write(run, free)
+
+
+def _done(seen: RunStatus, stored: RunStatus, identity: Identity) -> bool:
+    """Whether another process has run just this since we looked: its outcome is ours, be it a failure."""
+    last = stored.attempt
+    if last is None or last == seen.attempt or last.outcome in (None, INTERRUPTED):
+        return False
+    return stored.identity is not None and stored.identity.digest == identity.digest
+
+
+def _attempts(run: Run, stage: Stage, status: RunStatus, identity: Identity, cancelled: Cancel) -> RunStatus:
+    """Attempts until one succeeds, or there are no more to make."""
+    for failures in range(1, run.retry.limit + 2):
+        status = _attempt(run, stage, status, identity, cancelled)
+        hopeless = status.phase != "Failed" or status.reason in _FINAL
+        if hopeless or failures > run.retry.limit or stage.stop.is_set():
+            break
+        delay = run.retry.delay(failures)
+        stage.observer.note(run, f"next attempt in {delay:g} s")
+        if cancelled.wait(delay):
+            break
+    return status
 
 
 def _attempt(run: Run, stage: Stage, before: RunStatus, identity: Identity, cancelled: Cancel) -> RunStatus:
@@ -116,7 +152,7 @@ def _attempt(run: Run, stage: Stage, before: RunStatus, identity: Identity, canc
     number = before.next_number(identity.digest)
     handle = f"synapse-{run.name}-{identity.digest.removeprefix('sha256:')[:12]}-{number}"
     plugin = stage.catalog.plugin(run.plugin)
-    log = stage.workspace.log(run.name, number)
+    path = stage.workspace.log(run.name, number)
     start = Start(
         identity=identity,
         applied=_applied(run, stage),
@@ -124,72 +160,83 @@ def _attempt(run: Run, stage: Stage, before: RunStatus, identity: Identity, canc
         attempt=Attempt(number, handle, timestamp()),
         plugin={"code": plugin.code, "version": plugin.version},
         provenance=provenance(stage.workspace.root, run.mode),
-        logs=str(log.relative_to(stage.workspace.root)),
+        logs=str(path.relative_to(stage.workspace.root)),
     )
-    status = stage.write(run, before.started(start))
-    return _settle(run, stage, status, log, cancelled)
+    with RunLog(path) as log:
+        status = stage.write(run, before.started(start))
+        return _settled(run, stage, status, log, cancelled)
 
 
-def _settle(run: Run, stage: Stage, status: RunStatus, log: Path | None, cancelled: Cancel) -> RunStatus:
-    """Perform (or, without `log`, follow the job that was submitted before), then write the outcome."""
-    assert status.attempt is not None
-    log = log or stage.workspace.root / str(status.logs)
-    values_of_secrets: dict[str, str] = {}
-    with RunLog(log) as run_log:
-        try:
-            values_of_secrets = secrets.read_secrets(run)
-            masker = secrets.Masker(values_of_secrets)
-            emit = masker.emit(run_log.tee(lambda event: stage.observer.event(run, event)))
-            work = _work(run, stage, status, values_of_secrets, emit, cancelled)
-            outcome = stage.backends.of(run.mode)(work)
-            outcome = outcome and masker.outcome(outcome)
-        except KeyboardInterrupt:
-            why = cancelled.reason if cancelled.is_set() and not stage.leave.is_set() else "Interrupted"
-            _finish(run, stage, status, Outcome(why, error=ErrorInfo(why, "the run was stopped while it was at work")))
-            raise
-        except (secrets.SecretMissing, values.ReferenceFailed) as error:
-            outcome = Outcome("InvalidParams", error=ErrorInfo(type(error).__name__, str(error)))
-        except PluginError as error:
-            reason = "ClusterUnreachable" if isinstance(error, ClusterUnreachable) else "SubmitFailed"
-            outcome = Outcome(reason, error=ErrorInfo(type(error).__name__, error.message))
-        if outcome is None:
-            return status
-        if outcome.reason == "Cancelled" and stage.leave.is_set():
-            outcome = replace(outcome, reason="Interrupted")
-        if outcome.error is not None:
-            run_log.write(outcome.error.traceback or f"{outcome.error.type}: {outcome.error.message}")
-    return _finish(run, stage, status, outcome)
+def _followed(run: Run, stage: Stage, status: RunStatus, cancelled: Cancel) -> RunStatus:
+    """A job that an earlier process submitted, or meant to, to its end."""
+    stage.backends.prepare(ExecutionMode.JOB)
+    stage.observer.phase(run, status)
+    with RunLog(stage.workspace.root / str(status.logs)) as log:
+        return _settled(run, stage, status, log, cancelled)
 
 
-def _finish(run: Run, stage: Stage, status: RunStatus, outcome: Outcome) -> RunStatus:
+def _settled(run: Run, stage: Stage, status: RunStatus, log: "RunLog", cancelled: Cancel) -> RunStatus:
+    """Perform the attempt and write its outcome, unless it goes on without us."""
+    metrics: dict[str, Any] = {}
+
+    def track(event: Event) -> None:
+        if isinstance(event, Metrics):
+            metrics.setdefault(event.step, {}).update(event.values)
+        stage.observer.event(run, event)
+
+    outcome = _performed(run, stage, status, log.tee(track), cancelled)
+    if outcome is None:
+        return status
+    if outcome.reason == "Cancelled" and stage.leave.is_set():
+        outcome = replace(outcome, reason=INTERRUPTED)
+    if outcome.error is not None:
+        log.write(outcome.error.traceback or f"{outcome.error.type}: {outcome.error.message}")
     if outcome.ok:
         outcome = replace(outcome, result=stow(outcome.result, run.name, stage.workspace))
-    return stage.write(run, status.finished(outcome, timestamp()))
+    # An attempt that was ended cannot tell its metrics itself.
+    return stage.write(run, status.finished(replace(outcome, metrics=outcome.metrics or metrics), timestamp()))
 
 
-def _work(
-    run: Run, stage: Stage, status: RunStatus, secret_values: dict[str, str], emit: Emit, cancelled: Cancel
-) -> Work:
-    assert status.attempt is not None and status.identity is not None
-    plugin = stage.catalog.plugin(run.plugin)
-    metadata = {"run": run.name, "digest": status.identity.digest, "attempt": str(status.attempt.number)}
-    metadata |= {"spec": str(run.file.path), "gitCommit": str(status.provenance.get("gitCommit", ""))}
-    fresh = status.phase == "Running" and not (run.mode is ExecutionMode.JOB and _adopted(status, stage))
-    return Work(
-        run=run,
-        invocation=_invocation(run, stage, status, secret_values) if fresh else None,
-        handle=status.attempt.handle,
-        runtime_env=plugin.runtime_env | run.runtime_env,
-        metadata=metadata,
-        emit=emit,
-        wait=stage.options.wait,
-        cancelled=cancelled,
-    )
+def _performed(run: Run, stage: Stage, status: RunStatus, emit: Emit, cancelled: Cancel) -> Outcome | None:
+    """The attempt's outcome, without secrets; None if it goes on without us."""
+    mode, masker = ExecutionMode(str(status.mode)), secrets.Masker({})
+    try:
+        submitted = mode is ExecutionMode.JOB and _is_submitted(status, stage)
+        hidden = secrets.read_secrets(run, lenient=submitted)
+        masker = secrets.Masker(hidden)
+        work = Work(
+            run=run,
+            invocation=None if submitted else _invocation(run, stage, status, hidden),
+            handle=status.attempt.handle if status.attempt else "",
+            runtime_env=stage.catalog.plugin(run.plugin).runtime_env | run.runtime_env,
+            metadata=_metadata(run, status),
+            emit=masker.emit(emit),
+            wait=stage.options.wait,
+            cancelled=cancelled,
+        )
+        outcome = stage.performer(mode)(work)
+    except (secrets.SecretMissing, values.ReferenceFailed) as error:
+        outcome = Outcome("InvalidParams", error=ErrorInfo(type(error).__name__, str(error)))
+    except ClusterUnreachable as error:
+        if mode is ExecutionMode.JOB:  # it may be at work there: only its cluster can tell
+            raise
+        outcome = Outcome("ClusterUnreachable", error=ErrorInfo(type(error).__name__, error.message))
+    except PluginError as error:
+        outcome = Outcome("SubmitFailed", error=ErrorInfo(type(error).__name__, error.message))
+    return outcome and masker.outcome(outcome)
 
 
-def _adopted(status: RunStatus, stage: Stage) -> bool:
+def _is_submitted(status: RunStatus, stage: Stage) -> bool:
     """Whether Ray knows the handle: then it runs already, and is followed instead of submitted."""
     return status.attempt is not None and stage.backends.jobs().known(status.attempt.handle)
+
+
+def _metadata(run: Run, status: RunStatus) -> dict[str, str]:
+    commit = str(status.provenance.get("gitCommit", ""))
+    facts = {"run": run.name, "spec": str(run.file.path), "gitCommit": commit}
+    if status.identity is not None and status.attempt is not None:
+        facts |= {"digest": status.identity.digest, "attempt": str(status.attempt.number)}
+    return facts
 
 
 def _invocation(run: Run, stage: Stage, status: RunStatus, secret_values: dict[str, str]) -> "Invocation":
@@ -203,7 +250,7 @@ def _invocation(run: Run, stage: Stage, status: RunStatus, secret_values: dict[s
         action=run.action,
         entrypoint=stage.catalog.action(run.plugin, run.action).entrypoint,
         params=values.resolve(run.params, run, stage.workspace, stage.statuses),
-        env={name: value if isinstance(value, str) else str(value) for name, value in env.items()},
+        env={name: text_of(value) for name, value in env.items()},
         job_id=status.attempt.handle if status.attempt else None,
         working_dir=str(plugin.source.folder),
     )
@@ -212,23 +259,27 @@ def _invocation(run: Run, stage: Stage, status: RunStatus, secret_values: dict[s
 def _applied(run: Run, stage: Stage) -> dict[str, Any]:
     """The spec as run: references resolved, secrets as references."""
     plugin = stage.catalog.plugin(run.plugin)
-    try:
-        params = values.resolve(run.params, run, stage.workspace, stage.statuses)
-        env = plugin.env | values.resolve(spec_env(run), run, stage.workspace, stage.statuses)
-    except values.ReferenceFailed:  # said as the attempt's outcome
-        params, env = run.params, plugin.env | spec_env(run)
-    applied = {"plugin": run.spec["plugin"], "action": run.action, "params": params, "env": env}
-    return {
-        key: value for key, value in (applied | {"runtimeEnv": plugin.runtime_env | run.runtime_env}).items() if value
+    parts = {"params": run.params, "env": spec_env(run)}
+    with suppress(values.ReferenceFailed):  # said as the attempt's outcome
+        parts = values.resolve(parts, run, stage.workspace, stage.statuses, longest=_LONGEST_APPLIED)
+    applied = {
+        "plugin": run.spec["plugin"],
+        "action": run.action,
+        "params": parts["params"],
+        "env": plugin.env | parts["env"],
+        "runtimeEnv": plugin.runtime_env | run.runtime_env,
     }
+    return {key: value for key, value in applied.items() if value}
 
 
-def _supersede(handle: str, stage: Stage) -> None:
+def _supersede(stored: RunStatus, stage: Stage) -> None:
     """Stop the job of an earlier digest that is still running: its result would be of no use."""
+    if stored.phase != RUNNING or stored.mode != "job" or stored.attempt is None:
+        return
     jobs = stage.backends.jobs()
-    if jobs.known(handle):
-        jobs.cancel(handle)
-        jobs.forget(handle)
+    if jobs.known(stored.attempt.handle):
+        jobs.cancel(stored.attempt.handle)
+        jobs.forget(stored.attempt.handle)
 
 
 class RunLog:

@@ -1,7 +1,7 @@
 """How each mode performs an attempt. One class a mode, one Protocol; Ray is reached when a run first needs it."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -74,7 +74,7 @@ class Backends:
     Args:
         workspace: Owns the embedded cluster's folder.
         address: Of a Ray cluster; None for RAY_ADDRESS, else an embedded one.
-        needs_jobs: Whether a job may be run, for which the embedded cluster needs its dashboard.
+        modes: Those of the runs that may be performed; the embedded cluster needs its dashboard for jobs.
         task_limit: The most actors at once.
 
     Attributes:
@@ -86,12 +86,13 @@ class Backends:
         workspace: Workspace,
         address: str | None,
         *,
-        needs_jobs: bool,
+        modes: Collection[ExecutionMode],
         task_limit: int,
     ) -> None:
         self._workspace = workspace
         self._address = address
-        self._needs_jobs = needs_jobs
+        self._modes = modes
+        _import_early(modes)
         self._task_limit = task_limit
         self.leave = threading.Event()
         self._lock = threading.Lock()
@@ -145,7 +146,7 @@ class Backends:
 
         if self._lease is None:
             self._workspace.ensure()
-            self._lease = reach(self._address, self._workspace.ray, dashboard=self._needs_jobs)
+            self._lease = reach(self._address, self._workspace.ray, dashboard=ExecutionMode.JOB in self._modes)
         return self._lease
 
     def _perform_task(self, work: Work) -> Outcome:
@@ -193,6 +194,16 @@ def stop_job(jobs: "JobRunner", handle: str) -> Outcome:
     if outcome is not None and outcome.ok:
         return outcome
     return Outcome("Cancelled", error=ErrorInfo("Cancelled", "the job was stopped on request"))
+
+
+def _import_early(modes: Collection[ExecutionMode]) -> None:
+    """Import what worker threads will use: a local run at work makes sys.path and sys.modules its plugin's."""
+    if ExecutionMode.TASK in modes:
+        import ray  # noqa: F401
+
+        import synapse_spec.plugins.executors.ray.task
+    if ExecutionMode.JOB in modes:
+        import synapse_spec.plugins.executors.ray.job  # noqa: F401
 
 
 def _perform_local(work: Work) -> Outcome:

@@ -6,7 +6,7 @@ How and where it runs (mode, resources, timeout, retry…) is left out, and so i
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from synapse_spec.engine.status import Identity, RunStatus
@@ -22,12 +22,12 @@ def sha256(value: Any) -> str:
 
 
 def computed(run: Run, plugin: PluginFacts, action: ActionFacts) -> dict[str, Any]:
-    """The parts of spec and config that change what is computed; secrets by their reference."""
+    """The parts of spec and config that change what is computed; secrets and references as they are written."""
     return {
         "action": run.action,
         "entrypoint": action.entrypoint,
-        "params": references.resolve(run.params, lambda reference: f"${{{{ {reference.text} }}}}"),
-        "env": plugin.env | spec_env(run),
+        "params": references.resolve(run.params, str),
+        "env": plugin.env | references.resolve(spec_env(run), str),
         "runtimeEnv": plugin.runtime_env | run.runtime_env,
     }
 
@@ -45,14 +45,17 @@ def result_digest(status: RunStatus) -> str:
     return sha256([status.identity.digest if status.identity else None, status.result])
 
 
-def identify(run: Run, plugin: PluginFacts, action: ActionFacts, upstream: Mapping[str, RunStatus]) -> Identity:
+def identify(
+    parts: dict[str, Any], code: str, inputs: Iterable[str], statuses: Mapping[str, RunStatus]
+) -> Identity:
     """The identity of a run whose inputs have results.
 
     Args:
-        run: The run.
-        plugin, action: What is known of its code.
-        upstream: The status of each run in `run.inputs`.
+        parts: What `computed` gave.
+        code: Digest of its code.
+        inputs: Names of the runs whose results it refers to.
+        statuses: Their statuses.
     """
-    spec = sha256(computed(run, plugin, action))
-    runs = {name: result_digest(upstream[name]) for name in sorted(run.inputs)}
-    return Identity(spec, action.code, runs, sha256([spec, action.code, runs]))
+    spec = sha256(parts)
+    runs = {name: result_digest(statuses[name]) for name in sorted(inputs)}
+    return Identity(spec, code, runs, sha256([spec, code, runs]))

@@ -11,6 +11,8 @@ from threading import Event
 from synapse_spec.spec.workspace import Workspace
 
 _POLL_SECONDS = 0.2
+# Who looks whether a lock is held takes it for an instant.
+_GLANCE_SECONDS = 0.05
 
 
 class LockHeld(Exception):
@@ -39,7 +41,7 @@ def run_lock(workspace: Workspace, name: str, *, wait: bool, stop: Event) -> Ite
     lock = FileLock(lock_path(workspace, name), thread_local=False)
     while True:
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=_GLANCE_SECONDS, poll_interval=0.01)
             break
         except Timeout:
             if not wait or stop.wait(_POLL_SECONDS):

@@ -3,18 +3,22 @@
 Called by `plan`, and by `apply` before it runs anything; the reconciler decides each run once more under its lock.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from synapse_spec.engine.digest import computed, identify, sha256
 from synapse_spec.engine.status import (
     CANCELLED,
-    FAILED,
+    COMPLETED,
+    HELD,
+    INTERRUPTED,
     RUNNING,
     Identity,
     RunStatus,
 )
+from synapse_spec.plugins.enums import ExecutionMode
 from synapse_spec.spec import references
 from synapse_spec.spec.catalog import ActionFacts, Catalog
 from synapse_spec.spec.model import Run
@@ -24,6 +28,9 @@ RUN, ADOPT, SKIP, WAIT, SUSPEND, BLOCK = "run", "adopt", "skip", "wait", "suspen
 DUE = frozenset({RUN, ADOPT, WAIT})
 
 MISSING = object()
+
+_PARTS = (("spec", "spec changed"), ("code", "code changed"), ("inputs", "input changed"))
+_CHANGED = frozenset(reason for _, reason in _PARTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +51,7 @@ class Change:
 class Decision:
     """What to do with a run (`step`), why (`reason`, a stable word), and what changed.
 
-    Steps: run, adopt (its job is running), wait (for a run that is due), skip, suspend, block.
+    Steps: run, adopt (its job is running), wait (for a run that is due, or for another process), skip, suspend, block.
     """
 
     step: str
@@ -61,14 +68,35 @@ class Decision:
         return f"{words}: {', '.join(map(str, self.changes))}" if self.changes else words
 
 
+_UNDECIDED = Decision(WAIT, "waiting")
+
+
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A run with its decision; `identity` is None while inputs are open."""
+    """A run with its decision.
+
+    Attributes:
+        computed: What it computes, with references as they are written.
+        code: Digest of its code.
+        identity: None while inputs are open.
+    """
 
     run: Run
     decision: Decision
     status: RunStatus
+    computed: dict[str, Any]
+    code: str
     identity: Identity | None = None
+
+    @property
+    def mode(self) -> ExecutionMode:
+        """Where it will be at work: a job that runs stays one, whatever its spec says by now."""
+        return ExecutionMode.JOB if self.decision.step == ADOPT else self.run.mode
+
+    @property
+    def writes(self) -> bool:
+        """Whether carrying the decision out may change the status file."""
+        return self.decision.step != SKIP or self.status.phase in HELD
 
     def to_record(self) -> dict[str, Any]:
         changes = [
@@ -107,9 +135,12 @@ class Plan:
                 [
                     entry.run.name,
                     entry.decision.step,
+                    str(entry.mode),
+                    entry.computed,
+                    entry.code,
                     entry.identity and entry.identity.digest,
                     entry.status.phase,
-                    entry.status.next_number(""),
+                    entry.status.attempt and entry.status.attempt.handle,
                 ]
                 for entry in self.entries.values()
             ]
@@ -138,118 +169,108 @@ def make_plan(
     for name in order(runs):
         run = by_name[name]
         status = statuses.get(name) or RunStatus(name)
-        plan.entries[name] = _decided(run, status, plan, catalog, statuses, force, owned)
+        facts = (catalog.plugin(run.plugin), catalog.action(run.plugin, run.action))
+        entry = Planned(run, _UNDECIDED, status, computed(run, *facts), facts[1].code)
+        held = _held_up(run, status, plan, statuses, owned)
+        if held is None:
+            identity = identify(entry.computed, entry.code, run.inputs, statuses)
+            decision = decide(run, status, identity, forced=force(name))
+            if decision.reason in _CHANGED:
+                decision = replace(decision, changes=_changes(entry, identity, facts[1], catalog))
+            plan.entries[name] = replace(entry, decision=decision, identity=identity)
+        else:
+            plan.entries[name] = replace(entry, decision=held)
     return plan
 
 
-def _decided(
+def _held_up(
     run: Run,
     status: RunStatus,
     plan: Plan,
-    catalog: Catalog,
     statuses: Mapping[str, RunStatus],
-    force: Callable[[str], bool],
     owned: Callable[[str], bool],
-) -> Planned:
-    if run.suspend:
-        return Planned(run, Decision(SUSPEND, "suspended"), status)
-    waiting = tuple(name for name in run.depends_on if name in plan.entries and plan.entries[name].decision.step in DUE)
-    if waiting:
-        return Planned(run, Decision(WAIT, "waiting", waiting_for=waiting), status)
-    missing = tuple(name for name in run.depends_on if not _ready(statuses.get(name), plan.entries.get(name)))
-    if missing:
-        return Planned(run, Decision(BLOCK, "blocked", waiting_for=missing), status)
-    plugin, action = catalog.plugin(run.plugin), catalog.action(run.plugin, run.action)
-    identity = identify(run, plugin, action, statuses)
+) -> Decision | None:
+    """Why a run cannot be decided yet, if it cannot."""
     if status.phase == RUNNING and owned(run.name):
-        return Planned(run, Decision(SKIP, "running"), status, identity)
+        return Decision(WAIT, "running")
+    if run.suspend:
+        return Decision(SUSPEND, "suspended")
+    due = tuple(name for name in run.depends_on if name in plan.entries and plan.entries[name].decision.step in DUE)
+    if due:
+        return Decision(WAIT, "waiting", waiting_for=due)
+    missing = tuple(name for name in run.depends_on if not (name in statuses and statuses[name].has_result))
+    return Decision(BLOCK, "blocked", waiting_for=missing) if missing else None
 
-    def differences() -> tuple[Change, ...]:
-        return tuple(changes(status, identity, computed(run, plugin, action), action, catalog))
 
-    return Planned(run, decide(run, status, identity, differences, forced=force(run.name)), status, identity)
-
-
-def decide(
-    run: Run,
-    status: RunStatus,
-    identity: Identity,
-    differences: Callable[[], tuple[Change, ...]],
-    *,
-    forced: bool = False,
-) -> Decision:
+def decide(run: Run, status: RunStatus, identity: Identity, *, forced: bool = False) -> Decision:
     """The step for a run whose dependencies are ready and that no other process owns."""
-    old = status.identity
-    if old is None or status.attempt is None:
+    old, last = status.identity, status.attempt
+    if old is None or last is None:
         return Decision(RUN, "new")
-    if status.phase == RUNNING and status.mode == "job" and old.digest == identity.digest and not forced:
-        return Decision(ADOPT, "running")
-    for part, reason in (("spec", "spec changed"), ("code", "code changed"), ("inputs", "input changed")):
-        if part in run.rerun_on and _part(old, part) != _part(identity, part):
-            return Decision(RUN, reason, differences())
+    changed = next((reason for part, reason in _PARTS if part in run.rerun_on and _differs(old, identity, part)), None)
+    if changed is not None:
+        return Decision(RUN, changed)
     if forced:
         return Decision(RUN, "requested")
-    if status.phase == RUNNING or status.reason == "Interrupted":
+    if status.phase == RUNNING and status.mode == "job":
+        return Decision(ADOPT, "running")
+    if last.outcome in (None, INTERRUPTED):
         return Decision(RUN, "interrupted")
-    if status.phase in (FAILED, CANCELLED) or not status.has_result:
-        return Decision(RUN, "cancelled before" if status.phase == CANCELLED else "failed before")
+    if last.outcome != COMPLETED:
+        return Decision(RUN, "cancelled before" if last.phase == CANCELLED else "failed before")
     return Decision(SKIP, "unchanged")
 
 
-def changes(
-    status: RunStatus, identity: Identity, now: dict[str, Any], action: ActionFacts, catalog: Catalog
-) -> list[Change]:
+def _differs(old: Identity, new: Identity, part: str) -> bool:
+    if part == "inputs":
+        return old.runs != new.runs
+    return bool(getattr(old, part) != getattr(new, part))
+
+
+def _changes(entry: Planned, identity: Identity, action: ActionFacts, catalog: Catalog) -> tuple[Change, ...]:
     """Fields, files and inputs in which a run differs from its last attempt."""
-    found = []
-    old = status.identity
+    found: list[Change] = []
+    old = entry.status.identity
     if old is None:
-        return found
+        return ()
     if old.spec != identity.spec:
-        found += _field_changes(status.applied, now)
+        found += _field_changes(entry.status.applied, entry.computed)
     if old.code != identity.code:
         before = catalog.known_files(old.code)
         if before is not None:
             names = sorted(before.keys() | action.files.keys())
             found += [Change(name) for name in names if before.get(name) != action.files.get(name)]
-    found += [Change(name) for name, digest in identity.runs.items() if old.runs.get(name) != digest]
-    return found
+    return (*found, *(Change(name) for name, digest in identity.runs.items() if old.runs.get(name) != digest))
 
 
-def _field_changes(applied: dict[str, Any], now: dict[str, Any]) -> list[Change]:
+def _field_changes(applied: dict[str, Any], now: dict[str, Any]) -> Iterator[Change]:
     """Leaves that differ; those that stand for a value known only at run time are left out."""
     old, new = dict(_leaves(_comparable(applied))), dict(_leaves(_comparable(now)))
-    found = []
     for path in [*new, *(path for path in old if path not in new)]:
         before, after = old.get(path, MISSING), new.get(path, MISSING)
         if before != after and not (isinstance(after, str) and any(references.find(after)) and before is not MISSING):
-            found.append(Change(path, before, after))
-    return found
+            yield Change(path, before, after)
 
 
 def _comparable(parts: dict[str, Any]) -> dict[str, Any]:
     return {key: parts.get(key, {}) for key in ("action", "params", "env", "runtimeEnv")}
 
 
-def _leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
-    if isinstance(value, dict):
-        return [leaf for key, item in value.items() for leaf in _leaves(item, f"{path}.{key}" if path else key)]
-    return [(path, value)]
-
-
-def _part(identity: Identity, part: str) -> Any:
-    return identity.runs if part == "inputs" else getattr(identity, part)
-
-
-def _ready(status: RunStatus | None, entry: Planned | None) -> bool:
-    if entry is not None and entry.decision.step in (BLOCK, SUSPEND) and not (status and status.has_result):
-        return False
-    return status is not None and status.has_result
+def _leaves(parts: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Values that are no mapping, with their dotted paths, as written; a loop, since 1,000 levels are allowed."""
+    pending = list(reversed(parts.items()))
+    while pending:
+        path, value = pending.pop()
+        if isinstance(value, dict) and (value or path in parts):
+            pending.extend((f"{path}.{key}", item) for key, item in reversed(value.items()))
+        else:
+            yield path, value
 
 
 def _shown(value: Any) -> str:
     if value is MISSING:
         return "(not set)"
-    text = sha256(value) if isinstance(value, dict) else repr(value) if isinstance(value, str) else str(value)
+    text = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 

@@ -6,20 +6,16 @@ it. So task and job runs go on while a local run is busy. Called by `apply`.
 
 import os
 import queue
-import signal
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import Any
 
 from synapse_spec.engine.attempt import Stage, reconcile
 from synapse_spec.engine.backends import Cancel
-from synapse_spec.engine.locks import LockHeld
+from synapse_spec.engine.locks import LockHeld, is_held
 from synapse_spec.engine.options import Report
-from synapse_spec.engine.plan import BLOCK, SUSPEND, Plan
-from synapse_spec.engine.status import PENDING, RUNNING, RunStatus, timestamp
+from synapse_spec.engine.plan import BLOCK, SKIP, SUSPEND, Plan, Planned
+from synapse_spec.engine.status import RUNNING, RunStatus, timestamp
 from synapse_spec.plugins.enums import ExecutionMode
 from synapse_spec.plugins.executors.ray.errors import ClusterUnreachable
 from synapse_spec.spec.model import Run
@@ -30,18 +26,21 @@ _MOST_JOBS = 32
 
 
 class Reconciler:
-    """Carries out one plan; used once, on the main thread."""
+    """Carries out one plan; used once, on the main thread.
+
+    A run that is due is pending until it is started, then working until it ends. `_lock` guards which is where.
+    """
 
     def __init__(self, plan: Plan, stage: Stage) -> None:
         self._plan = plan
         self._stage = stage
         self._report = Report()
         self._lock = threading.RLock()
-        self._open = {entry.run.name for entry in plan.due}
-        self._started: set[str] = set()
-        self._cancels: dict[str, Cancel] = {}
-        self._local: queue.SimpleQueue[Run | None] = queue.SimpleQueue()
-        self._main = _MainThread()
+        self._pending = {entry.run.name: entry for entry in plan.due}
+        self._working: dict[str, Cancel] = {}
+        self._held: set[str] = set()  # pending, and another process was at it when we looked
+        self._open_ended: set[str] = set()  # not pending, and it is not known how it ends
+        self._local: queue.SimpleQueue[Planned | None] = queue.SimpleQueue()
         self._defect: BaseException | None = None
         self._pools = {
             ExecutionMode.TASK: ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="synapse-task"),
@@ -54,20 +53,23 @@ class Reconciler:
         Raises:
             KeyboardInterrupt: The user stopped it; local and task runs are Interrupted then, jobs go on.
         """
-        self._hold_back()
-        if not self._open:
-            return self._report
+        for entry in self._plan.entries.values():
+            self._record(entry)
+        if self._pending:
+            with self._stage.main.signals(wake=lambda: self._local.put(None)):
+                self._work_off()
+        return self._report
+
+    def _work_off(self) -> None:
         watcher = threading.Thread(target=self._watch, name="synapse-watch", daemon=True)
         watcher.start()
         try:
-            with self._main.signals():
-                self._advance()
-                while (run := self._local.get()) is not None and not self._stage.stop.is_set():
-                    self._run_local(run)
-        except KeyboardInterrupt:
+            self._advance()
+            while not self._stopping and (entry := self._local.get()) is not None:
+                self._one(entry)
+        except BaseException:  # a defect of ours, or a user who insists: jobs are not to suffer
             self._stage.leave.set()
-            if not self._report.gave_up:
-                raise
+            raise
         finally:
             self._stage.stop.set()
             watcher.join()
@@ -75,180 +77,149 @@ class Reconciler:
                 pool.shutdown(wait=True, cancel_futures=True)
         if self._defect is not None:
             raise self._defect
-        return self._report
+        if self._stage.main.stopped:
+            raise KeyboardInterrupt
 
-    def _hold_back(self) -> None:
-        """Write the status of runs that are blocked or suspended from the start."""
+    @property
+    def _stopping(self) -> bool:
+        return self._stage.stop.is_set() or self._stage.main.stopped
+
+    def _record(self, entry: Planned) -> None:
+        """Write what is decided already: blocked, suspended, or free again."""
+        if entry.decision.step == SUSPEND:
+            self._hold(entry.run, None)
+        elif entry.decision.step == BLOCK:
+            self._hold(entry.run, f"waiting for {', '.join(entry.decision.waiting_for)}")
+        elif entry.decision.step == SKIP and entry.writes:
+            self._stage.change(entry.run, RunStatus.released)
+
+    def _hold(self, run: Run, why: str | None) -> None:
+        """Write that a run is blocked (`why`) or suspended; not over one that is at work."""
         now = timestamp()
-        for entry in self._plan.entries.values():
-            if entry.decision.step == SUSPEND:
-                self._stage.write(entry.run, entry.status.suspended(now))
-            elif entry.decision.step == BLOCK:
-                self._stage.write(
-                    entry.run, entry.status.blocked(f"waiting for {', '.join(entry.decision.waiting_for)}", now)
-                )
+
+        def held(status: RunStatus) -> RunStatus:
+            if status.phase == RUNNING and (status.mode == "job" or is_held(self._stage.workspace, run.name)):
+                return status
+            return status.suspended(now) if why is None else status.blocked(why, now)
+
+        self._stage.change(run, held)
 
     def _advance(self) -> None:
         """Start every run whose dependencies are ready; block those whose dependencies will not be."""
         with self._lock:
             moved = True
-            while moved:
-                moved = False
-                for name in [name for name in self._plan.entries if name in self._open - self._started]:
-                    moved |= self._try_start(self._plan.entries[name].run)
-            if not self._open or (self._stage.stop.is_set() and not self._started & self._open):
+            while moved and not self._stopping:
+                moved = any([self._try_start(entry) for entry in list(self._pending.values())])
+            if not self._working and (self._stopping or not self._pending):
                 self._local.put(None)
 
-    def _try_start(self, run: Run) -> bool:
+    def _try_start(self, entry: Planned) -> bool:
         """Start or block one run; False while it has to wait."""
-        if self._stage.stop.is_set():
+        name = entry.run.name
+        unready = [item for item in entry.run.depends_on if item in self._plan.entries and not self._is_ready(item)]
+        if name in self._held or any(item in self._pending or item in self._working for item in unready):
             return False
-        planned = [name for name in run.depends_on if name in self._plan.entries]
-        unready = [name for name in planned if not self._succeeded(name)]
-        if any(name in self._open for name in unready):
-            return False
-        if unready:
-            self._open.discard(run.name)
-            if self._report.unreachable is None and not any(self._phase(name) == RUNNING for name in unready):
-                status = self._stage.statuses.get(run.name) or RunStatus(run.name)
-                words = [f"run {name!r} is {self._phase(name)}" for name in unready]
-                self._stage.write(run, status.blocked(", ".join(words), timestamp()))
-            return True
-        self._started.add(run.name)
-        self._cancels[run.name] = Cancel()
-        if run.mode is ExecutionMode.LOCAL:
-            self._local.put(run)
+        del self._pending[name]
+        if not unready:
+            self._start(entry)
+        elif self._open_ended.isdisjoint(unready):
+            self._hold(entry.run, ", ".join(f"run {item!r} is {self._phase(item)}" for item in unready))
         else:
-            self._pools[run.mode].submit(self._run_beside, run)
+            self._open_ended.add(name)
         return True
 
+    def _is_ready(self, name: str) -> bool:
+        status = self._stage.statuses.get(name)
+        open_yet = name in self._pending or name in self._working
+        return not open_yet and status is not None and status.has_result
+
     def _phase(self, name: str) -> str:
-        status = self._stage.statuses.get(name)
-        return status.phase if status is not None else PENDING
+        return (self._stage.statuses.get(name) or RunStatus(name)).phase
 
-    def _succeeded(self, name: str) -> bool:
-        status = self._stage.statuses.get(name)
-        return name not in self._open and status is not None and status.has_result
+    def _start(self, entry: Planned) -> None:
+        self._working[entry.run.name] = Cancel()
+        if entry.mode is ExecutionMode.LOCAL:
+            self._local.put(entry)
+        else:
+            self._pools[entry.mode].submit(self._one_beside, entry)
 
-    def _run_local(self, run: Run) -> None:
-        """A local run; a KeyboardInterrupt that the watcher caused ends only this run."""
+    def _one_beside(self, entry: Planned) -> None:
         try:
-            with self._main.busy(run.name, run.timeout):
-                self._one(run)
-        except KeyboardInterrupt:
-            if not self._cancels[run.name].is_set() or self._report.gave_up:
-                raise
-            self._ended(run, self._stage.statuses[run.name])
-
-    def _run_beside(self, run: Run) -> None:
-        try:
-            self._one(run)
+            self._one(entry)
         except BaseException as error:  # a defect of ours: shown by the main thread, once the others have ended
+            self._defect = self._defect or error
+            self._stage.stop.set()
             with self._lock:
-                self._defect = self._defect or error
-                self._open.discard(run.name)
-            self._stop_all()
-            self._local.put(None)
+                self._working.pop(entry.run.name, None)
+                self._advance()
 
-    def _one(self, run: Run) -> None:
+    def _one(self, entry: Planned) -> None:
+        run, again = entry.run, False
         try:
-            status = reconcile(run, self._stage, self._cancels[run.name])
+            status = reconcile(run, self._stage, self._working[run.name])
+            if status.phase == RUNNING:
+                self._open_ended.add(run.name)
+            if self._stage.options.fail_fast and status.phase in ("Failed", "Cancelled"):
+                self._stage.stop.set()
         except LockHeld:
-            self._report.locked.append(run.name)
-            status = self._stage.statuses.get(run.name) or RunStatus(run.name)
+            again = self._stage.options.wait
+            if not again:
+                self._report.locked.append(run.name)
+                self._open_ended.add(run.name)
         except ClusterUnreachable as error:
             self._report.unreachable = error.message
-            status = self._stage.statuses.get(run.name) or RunStatus(run.name)
-        self._ended(run, status)
+            self._open_ended.add(run.name)
+        self._ended(entry, again=again)
 
-    def _ended(self, run: Run, status: RunStatus) -> None:
+    def _ended(self, entry: Planned, *, again: bool) -> None:
         with self._lock:
-            self._stage.statuses[run.name] = status
-            self._report.ran.append(run.name)
-            self._open.discard(run.name)
-            if self._stage.options.fail_fast and status.phase in ("Failed", "Cancelled"):
-                self._stop_all()
+            del self._working[entry.run.name]
+            if again:
+                self._pending[entry.run.name] = entry
+                self._held.add(entry.run.name)
+            else:
+                self._report.ran.append(entry.run.name)
             self._advance()
 
-    def _stop_all(self) -> None:
-        self._stage.stop.set()
-        for cancel in list(self._cancels.values()):
-            cancel.request("Cancelled")
-
     def _watch(self) -> None:
-        """Look for requests to cancel, for a local run's timeout, and for the end of the time for the whole."""
+        """Look for requests to cancel, for what takes too long, and for runs that another process has let go."""
         limit = self._stage.options.timeout
-        deadline = time.monotonic() + limit if limit is not None else None
-        while not self._stage.stop.wait(_WATCH_SECONDS):
-            for name in self._requested():
-                self._cancels[name].request("Cancelled")
-                self._main.interrupt(name)
-            if late := self._main.late():
-                self._cancels[late].request("TimedOut")
-                self._main.interrupt(late)
-            if deadline is not None and time.monotonic() > deadline:
-                self._report.gave_up = True
-                self._stage.leave.set()
-                self._stop_all()
-                self._main.interrupt(None)
-        for name, cancel in list(self._cancels.items()):
-            cancel.request("Cancelled")
-            self._main.interrupt(name)
+        deadline = None if limit is None else time.monotonic() + limit
+        try:
+            while not self._stage.stop.wait(_WATCH_SECONDS) and not self._stage.main.stopped:
+                for name in self._requested():
+                    self._end(name)
+                self._stage.main.end_late()
+                if deadline is not None and time.monotonic() > deadline:
+                    self._report.gave_up = True
+                    break
+                with self._lock:
+                    if self._held:
+                        self._held.clear()
+                        self._advance()
+        finally:
+            self._end_all()
 
     def _requested(self) -> list[str]:
-        """Running runs that someone asked to cancel; the request is taken away."""
+        """Runs of ours that someone asked to cancel; the request is taken away."""
         folder = self._stage.workspace.cancels
-        if not folder.is_dir():
-            return []
-        names = [name for name in os.listdir(folder) if name in self._cancels and name in self._open]
+        names = [name for name in list(self._stage.owned) if (folder / name).exists()]
         for name in names:
             (folder / name).unlink(missing_ok=True)
         return names
 
+    def _end(self, name: str) -> None:
+        cancel = self._working.get(name)
+        if cancel is not None:
+            cancel.request("Cancelled")
+            self._stage.main.end(name, "Cancelled")
 
-class _MainThread:
-    """What the main thread is at, and the way to interrupt it: only a signal reaches into an action at work."""
-
-    def __init__(self) -> None:
-        self._name: str | None = None
-        self._deadline: float | None = None
-        self._aimed_at: list[str | None] = []
-
-    @contextmanager
-    def busy(self, name: str, timeout: float | None) -> Iterator[None]:
-        self._deadline = time.monotonic() + timeout if timeout is not None else None
-        self._name = name
-        try:
-            yield
-        finally:
-            self._name = self._deadline = None
-
-    def late(self) -> str | None:
-        """The run at work, once, when its time is over."""
-        deadline, name = self._deadline, self._name
-        if deadline is None or time.monotonic() < deadline:
-            return None
-        self._deadline = None
-        return name
-
-    def interrupt(self, name: str | None) -> None:
-        """Interrupt the main thread if it is at `name`; in any case for None."""
-        if name is None or name == self._name:
-            self._aimed_at.append(name)
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-
-    @contextmanager
-    def signals(self) -> Iterator[None]:
-        """Let an interrupt of ours that comes too late pass, and treat SIGTERM as Ctrl-C."""
-
-        def on_interrupt(number: int, frame: Any) -> None:
-            aim = self._aimed_at.pop() if self._aimed_at else None
-            if aim is None or aim == self._name:
-                raise KeyboardInterrupt
-
-        old = {number: signal.signal(number, on_interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in old.items():
-                signal.signal(number, handler)
+    def _end_all(self) -> None:
+        """End what is at work; jobs only if a failure is to stop everything."""
+        with self._lock:
+            if self._stage.main.stopped or self._report.gave_up or self._defect is not None:
+                self._stage.leave.set()
+            self._stage.stop.set()
+            for name in list(self._working):
+                self._end(name)
+            self._local.put(None)

@@ -24,13 +24,17 @@ def stow(result: Any, key: str, workspace: Workspace) -> Any:
     return {"file": str(path.relative_to(workspace.root)), "sha256": digest, "bytes": len(data)}
 
 
+def is_pointer(result: Any) -> bool:
+    return isinstance(result, dict) and result.keys() == _POINTER_KEYS and ".synapse" in str(result["file"])
+
+
 def fetch(result: Any, workspace: Workspace) -> Any:
     """The result behind a pointer; any other value is itself.
 
     Raises:
         LookupError: The file is gone or is not the one that was written.
     """
-    if not (isinstance(result, dict) and result.keys() == _POINTER_KEYS and ".synapse" in str(result["file"])):
+    if not is_pointer(result):
         return result
     try:
         data = (workspace.root / result["file"]).read_bytes()

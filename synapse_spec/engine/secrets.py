@@ -1,12 +1,14 @@
 """Secrets of a run's env: read when the run starts, and kept out of all that is written or shown."""
 
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import astuple, fields, replace
 from pathlib import Path
 from typing import Any
 
-from synapse_spec.plugins.events import Emit, Event, from_wire, to_wire
-from synapse_spec.plugins.outcome import Outcome
+from synapse_spec.plugins.events import Emit, Event
+from synapse_spec.plugins.outcome import ErrorInfo, Outcome
 from synapse_spec.spec.model import Run, Secret
 
 _MASK = "***"
@@ -47,9 +49,8 @@ class Masker:
     """Replaces secret values in whatever a run tells."""
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
-        self._values = sorted(
-            (value for value in secrets.values() if len(value) >= _SHORTEST_MASKED), key=len, reverse=True
-        )
+        forms = {form for value in secrets.values() for form in _forms(value) if len(form) >= _SHORTEST_MASKED}
+        self._values = sorted(forms, key=len, reverse=True)
 
     def emit(self, emit: Emit) -> Emit:
         """An `emit` that masks before it passes on."""
@@ -57,12 +58,15 @@ class Masker:
             return emit
 
         def masked(event: Event) -> None:
-            emit(from_wire(self._clean(to_wire(event))))
+            emit(replace(event, **{item.name: self._clean(getattr(event, item.name)) for item in fields(event)}))
 
         return masked
 
     def outcome(self, outcome: Outcome) -> Outcome:
-        return Outcome.from_wire(self._clean(outcome.to_wire())) if self._values else outcome
+        error = outcome.error and ErrorInfo(*(self._clean(text) for text in astuple(outcome.error)))
+        return replace(
+            outcome, result=self._clean(outcome.result), error=error, metrics=self._clean(outcome.metrics)
+        )
 
     def _clean(self, value: Any) -> Any:
         if isinstance(value, str):
@@ -72,3 +76,11 @@ class Masker:
         if isinstance(value, dict):
             return {self._clean(key): self._clean(item) for key, item in value.items()}
         return [self._clean(item) for item in value] if isinstance(value, list) else value
+
+
+def _forms(value: str) -> Iterator[str]:
+    """How a secret may show: as it is, one of its lines, or as Python and JSON write it."""
+    yield value
+    yield from value.splitlines()
+    yield repr(value)[1:-1]
+    yield json.dumps(value)[1:-1]

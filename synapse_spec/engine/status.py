@@ -11,22 +11,34 @@ from synapse_spec.plugins.outcome import ErrorInfo, Outcome
 from synapse_spec.spec.model import API_VERSION
 
 HISTORY_LENGTH = 5
+# An error must not make the file too long to be read again.
+LONGEST_TEXT = 32 * 1024
 PENDING, RUNNING, SUCCEEDED, FAILED = "Pending", "Running", "Succeeded", "Failed"
 CANCELLED, SUSPENDED, BLOCKED = "Cancelled", "Suspended", "Blocked"
 TERMINAL = frozenset({SUCCEEDED, FAILED, CANCELLED})
-
-_TIMES = frozenset({"startedAt", "finishedAt", "durationSeconds", "lastTransitionTime"})
+HELD = frozenset({SUSPENDED, BLOCKED})
+COMPLETED, INTERRUPTED = "Completed", "Interrupted"
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One execution; `handle` is the Ray submission id of a job, and names the attempt in the other modes."""
+    """One execution.
+
+    Attributes:
+        handle: The Ray submission id of a job; names the attempt in the other modes.
+        outcome: The reason of its Outcome; None until it is known.
+    """
 
     number: int
     handle: str
     started_at: str
     finished_at: str | None = None
     seconds: float | None = None
+    outcome: str | None = None
+
+    @property
+    def phase(self) -> str:
+        return {None: RUNNING, COMPLETED: SUCCEEDED, "Cancelled": CANCELLED}.get(self.outcome, FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +91,12 @@ class RunStatus:
     @property
     def has_result(self) -> bool:
         """Whether the last attempt completed; a run that is blocked or suspended since then still has its result."""
-        finished = self.attempt is not None and self.attempt.finished_at is not None
-        return finished and self.error is None and self.phase in (SUCCEEDED, BLOCKED, SUSPENDED, PENDING)
+        return self.attempt is not None and self.attempt.outcome == COMPLETED
 
     def next_number(self, digest: str) -> int:
-        """Attempts are numbered from 1 within one digest."""
-        same = self.identity is not None and self.identity.digest == digest and self.attempt is not None
-        return self.attempt.number + 1 if same and self.attempt is not None else 1
+        """Attempts are numbered from 1 within one digest, also when that digest comes back later."""
+        used = [entry["attempt"] for entry in self._with_attempt() if entry["digest"] == digest]
+        return max(used, default=0) + 1
 
     def started(self, start: Start) -> "RunStatus":
         return RunStatus(
@@ -100,21 +111,23 @@ class RunStatus:
             plugin=start.plugin,
             provenance=start.provenance,
             logs=start.logs,
-            history=self._with_history(start.identity.digest),
+            history=self._with_attempt(),
         )
 
     def finished(self, outcome: Outcome, now: str) -> "RunStatus":
         """The attempt ended; Succeeded, Cancelled or Failed follows from the outcome's reason."""
-        phase = {"Completed": SUCCEEDED, "Cancelled": CANCELLED}.get(outcome.reason, FAILED)
-        error = outcome.error or (None if outcome.ok else ErrorInfo(outcome.reason, ""))
-        attempt = self.attempt and replace(
-            self.attempt, finished_at=now, seconds=round(seconds_between(self.attempt.started_at, now), 3)
-        )
+        assert self.attempt is not None
+        seconds = round(seconds_between(self.attempt.started_at, now), 3)
+        attempt = replace(self.attempt, finished_at=now, seconds=seconds, outcome=outcome.reason)
+        error = None
+        if not outcome.ok:
+            told = outcome.error or ErrorInfo(outcome.reason, "")
+            error = ErrorInfo(told.type, _clipped(told.message), _clipped(told.traceback))
         return replace(
             self,
-            phase=phase,
+            phase=attempt.phase,
             reason=outcome.reason,
-            message="" if error is None else f"{error.type}: {error.message}".strip(": "),
+            message=_said(error),
             since=now,
             attempt=attempt,
             result=outcome.result,
@@ -129,24 +142,36 @@ class RunStatus:
     def suspended(self, now: str) -> "RunStatus":
         return self._held(SUSPENDED, "Suspended", "spec.suspend is true", now)
 
+    def released(self) -> "RunStatus":
+        """Nothing holds it back any more: what its last attempt gave stands again."""
+        if self.phase not in HELD or self.attempt is None or self.attempt.outcome is None:
+            return self
+        last = self.attempt
+        return replace(
+            self, phase=last.phase, reason=last.outcome, message=_said(self.error), since=last.finished_at
+        )
+
     def _held(self, phase: str, reason: str, message: str, now: str) -> "RunStatus":
         since = self.since if self.phase == phase else now
         return replace(self, phase=phase, reason=reason, message=message, since=since)
 
-    def _with_history(self, digest: str) -> tuple[dict[str, Any], ...]:
-        """Earlier outcomes, newest first, one for each digest and outcome."""
-        if self.attempt is None or self.attempt.finished_at is None or self.identity is None:
+    def _with_attempt(self) -> tuple[dict[str, Any], ...]:
+        """Earlier outcomes and the last one, newest first, one for each digest and outcome."""
+        if self.attempt is None or self.identity is None:
             return self.history
+        # What started and never told its end was interrupted.
+        ended = self.attempt if self.attempt.outcome else replace(self.attempt, outcome=INTERRUPTED)
         entry = {
             "digest": self.identity.digest,
-            "phase": SUCCEEDED if self.error is None else self.phase,
-            "reason": "Completed" if self.error is None else self.reason,
-            "attempt": self.attempt.number,
-            "finishedAt": self.attempt.finished_at,
-            "durationSeconds": self.attempt.seconds,
+            "phase": ended.phase,
+            "reason": ended.outcome,
+            "attempt": ended.number,
+            "finishedAt": ended.finished_at,
+            "durationSeconds": ended.seconds,
         }
-        key = (entry["digest"], entry["phase"], entry["reason"])
-        others = [old for old in self.history if (old["digest"], old["phase"], old["reason"]) != key]
+        entry = {key: value for key, value in entry.items() if value is not None}
+        key = (entry["digest"], entry["reason"])
+        others = [old for old in self.history if (old["digest"], old["reason"]) != key]
         return (entry, *others)[:HISTORY_LENGTH]
 
     def to_document(self) -> dict[str, Any]:
@@ -180,7 +205,7 @@ class RunStatus:
 
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> "RunStatus":
-        """Raises LookupError or TypeError when it is no RunStatus."""
+        """The status that `to_document` made; the document fits `status_schema.STATUS`."""
         status = document["status"]
         inputs, attempt, error = status.get("inputs"), status.get("attempt"), status.get("error")
         conditions = status.get("conditions") or [{}]
@@ -206,13 +231,13 @@ class RunStatus:
         )
 
 
-def timeless(document: Any) -> Any:
-    """The stored form without times: a change of times alone is no reason to rewrite a file."""
-    if isinstance(document, dict):
-        return {key: timeless(value) for key, value in document.items() if key not in _TIMES}
-    if isinstance(document, list):
-        return [timeless(item) for item in document]
-    return document
+def timeless(document: dict[str, Any]) -> dict[str, Any]:
+    """The stored form without the times we set: a change of these alone is no reason to rewrite a file."""
+    status = {key: value for key, value in document["status"].items() if key != "conditions"}
+    if "attempt" in status:
+        times = ("startedAt", "finishedAt", "durationSeconds")
+        status["attempt"] = {key: value for key, value in status["attempt"].items() if key not in times}
+    return {**document, "status": status}
 
 
 def timestamp(moment: datetime | None = None) -> str:
@@ -224,6 +249,19 @@ def seconds_between(start: str, end: str) -> float:
     return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
 
 
+def _said(error: ErrorInfo | None) -> str:
+    return "" if error is None else f"{error.type}: {error.message}".strip(": ")
+
+
+def _clipped(text: str) -> str:
+    """Both ends of a text that is too long."""
+    left_out = len(text) - LONGEST_TEXT
+    if left_out <= 0:
+        return text
+    half = LONGEST_TEXT // 2
+    return f"{text[:half]}\n... {left_out:,} characters left out ...\n{text[-half:]}"
+
+
 def _attempt_stored(attempt: Attempt) -> dict[str, Any]:
     stored = {
         "number": attempt.number,
@@ -231,11 +269,17 @@ def _attempt_stored(attempt: Attempt) -> dict[str, Any]:
         "startedAt": attempt.started_at,
         "finishedAt": attempt.finished_at,
         "durationSeconds": attempt.seconds,
+        "outcome": attempt.outcome,
     }
     return {key: value for key, value in stored.items() if value is not None}
 
 
 def _attempt_read(stored: dict[str, Any]) -> Attempt:
     return Attempt(
-        stored["number"], stored["handle"], stored["startedAt"], stored.get("finishedAt"), stored.get("durationSeconds")
+        number=stored["number"],
+        handle=stored["handle"],
+        started_at=stored["startedAt"],
+        finished_at=stored.get("finishedAt"),
+        seconds=stored.get("durationSeconds"),
+        outcome=stored.get("outcome"),
     )

@@ -3,8 +3,9 @@
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -40,19 +41,14 @@ class StatusFile:
         Raises:
             InvalidSpec: The file is there and is no status file.
         """
-        return self._parsed()[1]
+        return {name: RunStatus.from_document(document) for name, document in self._documents().items()}
 
     def update(self, name: str, change: Callable[[RunStatus], RunStatus]) -> RunStatus:
         """Replace one run's status by what `change` makes of it; the new status.
 
         The file is read again under a lock, so that several processes may write to it.
         """
-        from filelock import FileLock
-
-        workspace = Workspace.of(self.path)
-        workspace.ensure()
-        workspace.locks.mkdir(exist_ok=True)
-        with self._mutex, FileLock(workspace.locks / f"{_key(self.path, workspace)}.file.lock"):
+        with self._locked():
             documents = self._documents()
             old = RunStatus.from_document(documents[name]) if name in documents else RunStatus(name)
             new = change(old)
@@ -63,37 +59,44 @@ class StatusFile:
 
     def remove(self, names: Iterable[str]) -> None:
         """Forget runs; the file goes with the last of them."""
-        from filelock import FileLock
-
-        workspace = Workspace.of(self.path)
-        workspace.locks.mkdir(parents=True, exist_ok=True)
         gone = set(names)
-        with self._mutex, FileLock(workspace.locks / f"{_key(self.path, workspace)}.file.lock"):
+        with self._locked():
             left = {name: document for name, document in self._documents().items() if name not in gone}
             if left:
                 self._write(left)
             else:
                 self.path.unlink(missing_ok=True)
 
-    def _documents(self) -> dict[str, dict[str, Any]]:
-        return self._parsed()[0]
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Other threads and other processes wait before they change the file."""
+        from filelock import FileLock
 
-    def _parsed(self) -> tuple[dict[str, dict[str, Any]], dict[str, RunStatus]]:
-        """The documents as stored, and as values, by run."""
+        workspace = Workspace.of(self.path)
+        workspace.ensure()
+        workspace.locks.mkdir(exist_ok=True)
+        key = os.path.relpath(self.path, workspace.root).replace(os.sep, "__")
+        with self._mutex, FileLock(workspace.locks / f"{key}.file.lock"):
+            yield
+
+    def _documents(self) -> dict[str, dict[str, Any]]:
+        """The documents as stored, by run."""
         try:
             data = self.path.read_bytes()
         except FileNotFoundError:
-            return {}, {}
+            return {}
         except OSError as error:
             raise _unusable(self.path, f"cannot be read: {error.strerror}") from None
         try:
-            documents = {item["metadata"]["name"]: item for item in yaml.parse(data) if item is not None}
-            statuses = {name: RunStatus.from_document(document) for name, document in documents.items()}
+            documents = [item for item in yaml.parse(data) if item is not None]
         except yaml.YamlError as error:
             raise _unusable(self.path, f"{error.message} (line {error.line})") from None
-        except (LookupError, TypeError, AttributeError) as error:
-            raise _unusable(self.path, f"is no status file: {error!r}") from None
-        return documents, statuses
+        for document in documents:
+            problem = next(_validator().iter_errors(document), None)
+            if problem is not None:
+                place = ".".join(map(str, problem.instance_path)) or "a document"
+                raise _unusable(self.path, f"this is no status file of synapse: {place}: {problem.message}")
+        return {document["metadata"]["name"]: document for document in documents}
 
     def _write(self, documents: dict[str, dict[str, Any]]) -> None:
         rank = {name: index for index, name in enumerate(self.order)}
@@ -119,9 +122,13 @@ def replace_file(path: Path, text: str) -> None:
         raise
 
 
-def _key(path: Path, workspace: Workspace) -> str:
-    """A file name for something that belongs to `path`."""
-    return os.path.relpath(path, workspace.root).replace(os.sep, "__")
+@cache
+def _validator() -> Any:
+    import jsonschema_rs
+
+    from synapse_spec.engine.status_schema import STATUS
+
+    return jsonschema_rs.Draft202012Validator(STATUS)
 
 
 def _unusable(path: Path, message: str) -> InvalidSpec:

@@ -1,5 +1,6 @@
 """Gives references their values when a run starts."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,23 +16,35 @@ class ReferenceFailed(Exception):
     """A reference has no value; the message names it."""
 
 
-def resolve(value: Any, run: Run, workspace: Workspace, statuses: Mapping[str, RunStatus]) -> Any:
+def resolve(
+    value: Any, run: Run, workspace: Workspace, statuses: Mapping[str, RunStatus], *, longest: int | None = None
+) -> Any:
     """`value` with its references replaced by results of finished runs and by facts of the run.
 
+    Args:
+        value: JSON-compatible.
+        run, workspace, statuses: What references are about.
+        longest: References to results that are longer than this many characters of JSON stay as they are.
+
     Raises:
-        ReferenceFailed: A result lacks what is referred to.
+        ReferenceFailed: A result lacks what is referred to, or there is no commit.
     """
 
     def look_up(reference: references.Reference) -> Any:
         if reference.run is not None:
-            return _result(reference, statuses[reference.run], workspace)
-        facts = {
-            "run.name": lambda: run.name,
-            "spec.dir": lambda: str(run.file.path.parent),
-            "workspace.root": lambda: str(workspace.root),
-            "git.commit": lambda: git_commit(workspace.root),
-        }
-        return facts[".".join(map(str, reference.parts))]()
+            found = _result(reference, statuses[reference.run], workspace)
+            return str(reference) if longest is not None and len(json.dumps(found)) > longest else found
+        match reference.parts:
+            case ("run", "name"):
+                return run.name
+            case ("spec", "dir"):
+                return str(run.file.path.parent)
+            case ("workspace", "root"):
+                return str(workspace.root)
+        commit = git_commit(workspace.root)
+        if commit is None:
+            raise ReferenceFailed(f"'{reference}': {workspace.root} is in no git repository, or has no commit yet")
+        return commit
 
     return references.resolve(value, look_up)
 
@@ -40,4 +53,4 @@ def _result(reference: references.Reference, status: RunStatus, workspace: Works
     try:
         return references.dig(fetch(status.result, workspace), reference.parts[3:])
     except LookupError as error:
-        raise ReferenceFailed(f"'${{{{ {reference.text} }}}}': the result of run {reference.run!r} {error}") from None
+        raise ReferenceFailed(f"'{reference}': the result of run {reference.run!r} {error}") from None

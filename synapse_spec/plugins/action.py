@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from types import get_original_bases
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -13,12 +13,10 @@ if TYPE_CHECKING:
     from synapse_spec.plugins.context import RuntimeContext
     from synapse_spec.plugins.context.logger import ContextLogger
 
-P = TypeVar("P", bound=BaseModel)
-
 ActionLike = type["BaseAction[Any]"] | Callable[..., Any]
 
 
-class BaseAction(ABC, Generic[P]):
+class BaseAction[P: BaseModel](ABC):
     """An action as a class: `class Train(BaseAction[TrainParams])` with an `execute` method.
 
     Attributes:
@@ -42,9 +40,9 @@ class BaseAction(ABC, Generic[P]):
             return
         for base in get_original_bases(cls):
             origin, args = get_origin(base), get_args(base)
-            if isinstance(origin, type) and issubclass(origin, BaseAction) and args:
-                if isinstance(args[0], type) and issubclass(args[0], BaseModel):
-                    cls.params_model = args[0]
+            is_base = isinstance(origin, type) and issubclass(origin, BaseAction)
+            if is_base and isinstance(args[0], type) and issubclass(args[0], BaseModel):
+                cls.params_model = args[0]
 
     def __init__(self, params: P, ctx: "RuntimeContext") -> None:
         self.params = params
@@ -124,6 +122,8 @@ def call(action: ActionLike, params: dict[str, Any], ctx: "RuntimeContext") -> A
     """Run a class or function action; the raw result, and whatever it raises."""
     if is_function_action(action):
         model = params_model_of(action)
-        validated: Any = model.model_validate(params) if model is not None else params
+        validated: Any = params
+        if model is not None:
+            validated = model.model_validate(params, context={"client": ctx.client})
         return action(validated, ctx)
     return action.dispatch(params, ctx)  # type: ignore[union-attr]

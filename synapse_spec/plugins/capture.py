@@ -5,6 +5,7 @@ a file never blocks the writer nor waits for a child that outlives the action. U
 and in the Ray actor.
 """
 
+import fcntl
 import io
 import logging
 import os
@@ -18,43 +19,57 @@ from synapse_spec.plugins.events import Emit, Event, Output
 
 _POLL_SECONDS = 0.05
 _CHUNK = 1 << 16
+_LONGEST_LINE = 1 << 20
 
 
 @contextmanager
 def captured(emit: Emit) -> Iterator[Emit]:
     """Turn everything written to stdout and stderr into Output events.
 
+    Args:
+        emit: Takes them; what it writes to stdout or stderr itself would be captured again.
+
     Yields:
         An `emit` that keeps order: lines written before an event come out before it.
     """
     with tempfile.TemporaryFile() as file:
+        # Scripts may empty the file (`echo hm > /dev/stderr`); appending, later lines leave no hole.
+        fcntl.fcntl(file, fcntl.F_SETFL, fcntl.fcntl(file, fcntl.F_GETFL) | os.O_APPEND)
         reader = _Reader(file.fileno(), emit)
         thread = threading.Thread(target=reader.follow, name="synapse-capture", daemon=True)
-        with _redirected(file.fileno()) as stream, logging_to(stream):
-            thread.start()
-            try:
+        thread.start()
+        try:
+            with _redirected(file.fileno()) as stream, logging_to(stream):
                 yield reader.emit
-            finally:
-                stream.flush()
-                reader.stop.set()
-        thread.join()
-        reader.finish()
+        finally:
+            reader.stop.set()
+            thread.join()
+            reader.finish()
 
 
 @contextmanager
 def logging_to(stream: io.TextIOBase) -> Iterator[None]:
-    """Let log records of INFO and above reach `stream`."""
+    """Let log records of INFO and above reach `stream`; how logging is set up is as it was afterwards."""
     root = logging.getLogger()
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
-    level = root.level
-    root.addHandler(handler)
+    level, handlers = root.level, list(root.handlers)
+    if not any(_on_terminal(handler) for handler in handlers):
+        handler = logging.StreamHandler(stream)
+        handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+        root.addHandler(handler)
     root.setLevel(min(level, logging.INFO) or logging.INFO)
     try:
         yield
     finally:
-        root.removeHandler(handler)
+        root.handlers[:] = handlers
         root.setLevel(level)
+
+
+def _on_terminal(handler: logging.Handler) -> bool:
+    """Whether it writes to descriptor 1 or 2, and so is captured anyway."""
+    try:
+        return handler.stream.fileno() in (1, 2)  # type: ignore[attr-defined]
+    except (AttributeError, OSError, ValueError):
+        return False
 
 
 @contextmanager
@@ -62,24 +77,31 @@ def _redirected(target: int) -> Iterator[io.TextIOWrapper]:
     """Point descriptors 1 and 2 and sys.stdout/sys.stderr at `target`."""
     streams = (sys.stdout, sys.stderr)
     saved = [os.dup(1), os.dup(2)]
-    raw = open(target, "ab", buffering=0, closefd=False)  # noqa: SIM115 - closed with its wrapper below
-    stream = io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", write_through=True)
     try:
-        for old in streams:
-            with suppress(ValueError, OSError, AttributeError):
-                old.flush()
+        _flush(*streams)
         os.dup2(target, 1)
         os.dup2(target, 2)
-        sys.stdout = sys.stderr = stream
-        yield stream
+        sys.stdout, sys.stderr = _stream(1), _stream(2)
+        yield sys.stderr
     finally:
-        for old in streams:  # what a library wrote through a handle it kept still belongs to the action
-            with suppress(ValueError, OSError, AttributeError):
-                old.flush()
+        # What a library wrote through a handle it kept still belongs to the action.
+        _flush(sys.stdout, sys.stderr, *streams)
         sys.stdout, sys.stderr = streams
         for descriptor, copy in zip((1, 2), saved, strict=True):
             os.dup2(copy, descriptor)
             os.close(copy)
+
+
+def _stream(descriptor: int) -> io.TextIOWrapper:
+    """A stream that outlives the capture, for logging handlers that keep it: the descriptor is always there."""
+    raw = io.FileIO(descriptor, "w", closefd=False)
+    return io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", line_buffering=True)
+
+
+def _flush(*streams: object) -> None:
+    for stream in streams:
+        with suppress(ValueError, OSError, AttributeError):
+            stream.flush()  # type: ignore[attr-defined]
 
 
 class _Reader:
@@ -89,6 +111,7 @@ class _Reader:
         self._descriptor = descriptor
         self._emit = emit
         self._offset = 0
+        self._last = b""
         self._rest = b""
         self._lock = threading.RLock()
         self.stop = threading.Event()
@@ -111,9 +134,16 @@ class _Reader:
                 self._rest = b""
 
     def _drain(self) -> None:
-        while chunk := os.pread(self._descriptor, _CHUNK, self._offset):
+        """Emit the lines that are there by now, not those that come meanwhile: a child may never stop writing."""
+        if os.pread(self._descriptor, len(self._last), self._offset - len(self._last)) != self._last:
+            self._offset, self._last = 0, b""  # what was read is there no more: the file was emptied
+        end = os.fstat(self._descriptor).st_size
+        while chunk := os.pread(self._descriptor, min(_CHUNK, end - self._offset), self._offset):
             self._offset += len(chunk)
+            self._last = chunk[-32:]
             *lines, self._rest = (self._rest + chunk).split(b"\n")
+            if len(self._rest) > _LONGEST_LINE:
+                lines, self._rest = [*lines, self._rest], b""
             for line in lines:
                 self._line(line)
 

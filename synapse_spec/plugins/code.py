@@ -90,7 +90,7 @@ class _Closure:
     def follow(self, module: str) -> None:
         """Take in `module` and all it reaches."""
         if not self._take(module):
-            raise PluginLoadError(f"module {module!r} is not in the plugin folder {self._source.folder}")
+            raise PluginLoadError(f"the plugin folder {self._source.folder.name!r} has no module {module!r}")
 
     def _take(self, module: str) -> bool:
         """Add a module with its parent packages; False if it is none of ours."""
@@ -146,7 +146,7 @@ def _parse(path: Path, source: PluginSource) -> ast.Module:
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None)
         shown = os.path.relpath(path, source.folder.parent)
-        message = f"{shown}:{line or 1}: {getattr(error, 'msg', error)}"
+        message = f"not valid Python at {shown}:{line or 1}: {getattr(error, 'msg', error)}"
         raise PluginLoadError(message, {"file": str(path), "line": line, "cause": str(error)}) from None
 
 

@@ -22,7 +22,7 @@ class ActionConfig(BaseModel):
     description: str = ""
     entrypoint: str = ""
     method: RunMethod = RunMethod.TASK
-    params_schema: type[BaseModel] | None = Field(default=None, exclude=True)
+    params_schema: type[BaseModel] | dict[str, Any] | None = Field(default=None, exclude=True)
     input_type: str | None = None
     output_type: str | None = None
     serve_options: dict[str, Any] | None = None

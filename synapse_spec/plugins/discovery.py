@@ -4,7 +4,6 @@ Used by `run_plugin`, by the schema export and by the command line. Only the act
 one dead entrypoint does not hide the others.
 """
 
-import ast
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,7 +14,6 @@ from synapse_spec.plugins import loader
 from synapse_spec.plugins.action import (
     ActionLike,
     description_of,
-    entrypoint_of,
     is_class_action,
     is_function_action,
     params_model_of,
@@ -23,11 +21,15 @@ from synapse_spec.plugins.action import (
 )
 from synapse_spec.plugins.config import ActionConfig, PluginConfig, read_config
 from synapse_spec.plugins.enums import PluginCategory, RunMethod
-from synapse_spec.plugins.errors import ActionNotFoundError, PluginNotFoundError
+from synapse_spec.plugins.errors import (
+    ActionNotFoundError,
+    PluginConfigError,
+    PluginLoadError,
+    PluginNotFoundError,
+)
 from synapse_spec.plugins.execution import load_action
+from synapse_spec.plugins.scan import action_modules
 from synapse_spec.plugins.source import CONFIG_NAME, PluginSource
-
-_NOT_SCANNED = frozenset({"__pycache__", "tests", "test", "node_modules", "site-packages", "build", "dist"})
 
 
 class PluginDiscovery:
@@ -99,17 +101,18 @@ class PluginDiscovery:
     def _of_module(
         cls, module: ModuleType, source: PluginSource | None, name: str | None, category: PluginCategory
     ) -> "PluginDiscovery":
-        title = name or module.__name__
-        config = PluginConfig(
-            name=title, code=title.replace(".", "-"), category=category, actions=_actions_in(module, all_names=True)
-        )
-        return cls(config, source)
+        title, found = name or module.__name__, _actions_in(module, all_names=True)
+        actions = {name: _config_of(name, thing, entrypoint) for name, (entrypoint, thing) in found.items()}
+        config = PluginConfig(name=title, code=title.replace(".", "-"), category=category, actions=actions)
+        discovery = cls(config, source)
+        discovery._loaded = {name: thing for name, (_, thing) in found.items()}
+        return discovery
 
     @staticmethod
     def discover_actions(folder: Path | str) -> dict[str, dict[str, Any]]:
         """Actions in the code of a folder: name -> {entrypoint, description, input_type, output_type, params_model}.
 
-        Only files whose syntax tree mentions BaseAction or @action are imported.
+        Only files that define actions by their syntax are imported.
 
         Raises:
             PluginNotFoundError: No such folder.
@@ -156,6 +159,8 @@ class PluginDiscovery:
             PluginLoadError: Its code does not import, or its entrypoint does not exist.
         """
         entrypoint = self.get_action_entrypoint(name)
+        if not entrypoint:
+            raise PluginLoadError(f"action {name!r} has no entrypoint in the config of plugin {self.config.code!r}")
         if name not in self._loaded:
             source = self.source or PluginSource(Path(), Path(), entrypoint.partition(":")[0])
             self._loaded[name] = load_action(source, entrypoint)
@@ -206,52 +211,55 @@ def _type_name(declared: Any) -> str | None:
 
 
 def _scanned(source: PluginSource) -> dict[str, ActionConfig]:
-    """Actions in those files of the folder whose syntax tree looks as if it defined some."""
+    """Actions that the folder's code defines."""
     actions: dict[str, ActionConfig] = {}
-    for path in sorted(source.folder.rglob("*.py")):
-        parts = path.relative_to(source.folder).with_suffix("").parts
-        if any(part in _NOT_SCANNED or part.startswith((".", "test_")) for part in parts) or not _defines_action(path):
-            continue
-        module = parts[:-1] if parts[-1] == "__init__" else parts
-        for name, config in _actions_in(loader.load_module(source, ".".join(module))).items():
-            actions.setdefault(name, config)
+    for module in action_modules(source.folder):
+        for name, (entrypoint, thing) in _actions_in(loader.load_module(source, module)).items():
+            if name in actions:
+                raise _two_named(name, actions[name].entrypoint, entrypoint)
+            actions[name] = _config_of(name, thing, entrypoint)
     return actions
 
 
-def _defines_action(path: Path) -> bool:
-    """Whether the file imports BaseAction or `action` from a `plugins` package and uses it; nothing is run."""
-    try:
-        tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError):
-        return False
-    names = {
-        alias.name
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and "plugins" in (node.module or "")
-        for alias in node.names
-    }
-    return bool(names & {"BaseAction", "action"})
-
-
-def _actions_in(module: ModuleType, *, all_names: bool = False) -> dict[str, ActionConfig]:
-    """The module's actions; without `all_names` only those defined in it, not those it imports."""
-    actions: dict[str, ActionConfig] = {}
+def _actions_in(module: ModuleType, *, all_names: bool = False) -> dict[str, tuple[str, ActionLike]]:
+    """The module's actions with their entrypoints; without `all_names` only those defined in it."""
+    actions: dict[str, tuple[str, ActionLike]] = {}
     for attribute, thing in vars(module).items():
         if attribute.startswith("_") or not (is_class_action(thing) or is_function_action(thing)):
             continue
         if not all_names and thing.__module__ != module.__name__:
             continue
-        name = getattr(thing, "_action_name", None) or getattr(thing, "action_name", None) or attribute
-        actions[name] = ActionConfig(
-            name=name,
-            description=description_of(thing),
-            entrypoint=f"{module.__name__}:{attribute}" if all_names else entrypoint_of(thing),
-            method=getattr(thing, "method", RunMethod.TASK),
-            params_schema=params_model_of(thing),
-            input_type=_type_name(getattr(thing, "input_type", None)),
-            output_type=_type_name(getattr(thing, "output_type", None)),
-        )
+        name, entrypoint = _own_name(thing) or attribute, f"{module.__name__}:{attribute}"
+        first, same = actions.setdefault(name, (entrypoint, thing))
+        if same is not thing:
+            raise _two_named(name, first, entrypoint)
     return actions
+
+
+def _own_name(action: Any) -> str | None:
+    """The name the code gives it; not one that a class inherits from another action."""
+    if is_function_action(action):
+        return str(action._action_name)
+    home = next((base for base in action.__mro__ if vars(base).get("action_name")), action)
+    return None if home is not action and is_class_action(home) else action.action_name
+
+
+def _two_named(name: str, first: str, second: str) -> PluginConfigError:
+    return PluginConfigError(
+        f"two actions are named {name!r}: {first} and {second}; rename one, or name both in {CONFIG_NAME}"
+    )
+
+
+def _config_of(name: str, action: ActionLike, entrypoint: str) -> ActionConfig:
+    return ActionConfig(
+        name=name,
+        description=description_of(action),
+        entrypoint=entrypoint,
+        method=getattr(action, "method", RunMethod.TASK),
+        params_schema=params_model_of(action),
+        input_type=_type_name(getattr(action, "input_type", None)),
+        output_type=_type_name(getattr(action, "output_type", None)),
+    )
 
 
 def _source_of_module(module: ModuleType) -> PluginSource | None:

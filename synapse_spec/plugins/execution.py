@@ -8,18 +8,26 @@ import os
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import pydantic
 
 from synapse_spec.plugins import loader
-from synapse_spec.plugins.action import ActionLike, call, params_model_of, result_model_of
+from synapse_spec.plugins.action import (
+    ActionLike,
+    call,
+    is_class_action,
+    is_function_action,
+    params_model_of,
+    result_model_of,
+)
 from synapse_spec.plugins.context import PluginEnvironment, RuntimeContext
 from synapse_spec.plugins.context.logger import ContextLogger
-from synapse_spec.plugins.errors import ExecutionError, PluginLoadError, ValidationError
-from synapse_spec.plugins.events import Emit, Event, Metrics
+from synapse_spec.plugins.errors import PluginLoadError, ValidationError
+from synapse_spec.plugins.events import Emit, Event, Metrics, storable
 from synapse_spec.plugins.outcome import ErrorInfo, Outcome
+from synapse_spec.plugins.params import unknown_params
 from synapse_spec.plugins.results import to_json
 from synapse_spec.plugins.source import PluginSource
 
@@ -71,9 +79,11 @@ def perform(invocation: Invocation, emit: Emit, *, action: ActionLike | None = N
             metrics.setdefault(event.step, {}).update(event.values)
         emit(event)
 
-    with loader.process_state, _surroundings(invocation):
+    with loader.process_state:
         try:
-            result = _run(invocation, track, action)
+            with _surroundings(invocation) as environ:
+                ctx = RuntimeContext(ContextLogger(track), PluginEnvironment(environ), invocation.job_id)
+                result = _run(invocation, ctx, action)
         except KeyboardInterrupt:
             raise
         except PluginLoadError as error:
@@ -90,48 +100,60 @@ def check_params(action: ActionLike, params: Any) -> None:
     """Validate params with the action's model, and nothing else.
 
     Raises:
-        ValidationError: They do not fit; `details` is a list of {loc, message, input}.
+        ValidationError: They do not fit, or some are unknown; `details` is a list of {loc, message, input}.
     """
     if not isinstance(params, dict):
         raise ValidationError(f"params must be a mapping, not {type(params).__name__}")
     model = params_model_of(action)
     if model is None:
         return
+    problems = unknown_params(model, params)
     try:
         model.model_validate(params, context={"client": None})
     except pydantic.ValidationError as error:
-        problems = [
+        problems += [
             {"loc": list(item["loc"]), "message": item["msg"], "input": item["input"]}
             for item in error.errors(include_url=False, include_context=False)
         ]
-        raise ValidationError(_listed("params", problems), problems) from None
+    if problems:
+        raise ValidationError(_listed("params", problems), problems)
 
 
-def load_action(source: PluginSource, entrypoint: str) -> ActionLike:
+def load_action(source: PluginSource | None, entrypoint: str) -> ActionLike:
     """The action behind an entrypoint.
 
     Raises:
         PluginLoadError: It does not import, does not exist or is no action.
     """
-    from synapse_spec.plugins.action import is_class_action, is_function_action
-
-    thing = loader.load_object(source, entrypoint)
-    if is_class_action(thing) or is_function_action(thing):
+    if source is None:
+        raise PluginLoadError(f"no plugin folder is known for {entrypoint!r}")
+    with loader.active(source):
+        thing = loader.load_object(source, entrypoint)
+        if not (is_class_action(thing) or is_function_action(thing)):
+            raise PluginLoadError(
+                f"entrypoint {entrypoint!r} is neither a BaseAction subclass with execute() nor an @action function"
+            )
+        for model in (params_model_of(thing), result_model_of(thing)):
+            if model is not None:
+                _complete(model, entrypoint)
         return thing  # type: ignore[no-any-return]
-    raise PluginLoadError(
-        f"entrypoint {entrypoint!r} is neither a BaseAction subclass with execute() nor an @action function"
-    )
+
+
+def _complete(model: type[pydantic.BaseModel], entrypoint: str) -> None:
+    """Resolve annotations given as text now, while the plugin's modules are where pydantic looks for names."""
+    try:
+        model.model_rebuild()
+    except Exception as error:
+        raise PluginLoadError(f"{model.__name__} of {entrypoint!r} cannot be used: {error}") from error
 
 
 def error_info(error: BaseException, source: PluginSource | None) -> ErrorInfo:
     """The exception as data, its traceback cut to start in the plugin's code."""
     trace = error.__traceback__
-    start = trace
-    while start is not None and not _is_plugins(start.tb_frame.f_code.co_filename, source):
-        start = start.tb_next
-    lines = traceback.format_exception(type(error), error, start or trace)
-    message = f"the action called sys.exit({error.code!r})" if isinstance(error, SystemExit) else str(error)
-    return ErrorInfo(type(error).__name__, message, "".join(lines))
+    start = loader.own_part(trace, lambda file: _is_plugins(file, source))
+    shown = traceback.TracebackException(type(error), error, start or trace)  # survives an error whose str() fails
+    message = f"the action called sys.exit({error.code!r})" if isinstance(error, SystemExit) else str(shown)
+    return ErrorInfo(type(error).__name__, storable(message), storable("".join(shown.format())))
 
 
 def _is_plugins(file: str, source: PluginSource | None) -> bool:
@@ -148,22 +170,15 @@ class _Refused(Exception):
         self.reason = reason
 
 
-def _run(invocation: Invocation, emit: Emit, action: ActionLike | None) -> Any:
+def _run(invocation: Invocation, ctx: RuntimeContext, action: ActionLike | None) -> Any:
     source = invocation.source
-    if action is None:
-        if source is None:
-            raise PluginLoadError(f"no plugin folder is known for {invocation.entrypoint!r}")
-        action = load_action(source, invocation.entrypoint)
-    try:
-        check_params(action, invocation.params)
-    except ValidationError as error:
-        raise _Refused("InvalidParams", error.message) from None
-    environment = PluginEnvironment.from_environ()
-    ctx = RuntimeContext(ContextLogger(emit), environment, invocation.job_id)
-    if source is None:
-        raw = call(action, invocation.params, ctx)
-        return _checked_result(action, raw)
     with loader.active(source):
+        if action is None:
+            action = load_action(source, invocation.entrypoint)
+        try:
+            check_params(action, invocation.params)
+        except ValidationError as error:
+            raise _Refused("InvalidParams", error.message) from None
         return _checked_result(action, call(action, invocation.params, ctx))
 
 
@@ -192,8 +207,12 @@ def _listed(what: str, problems: list[dict[str, Any]]) -> str:
 
 
 @contextmanager
-def _surroundings(invocation: Invocation) -> Iterator[None]:
-    """Environment and working directory of the run; both are as they were afterwards, whatever the action did."""
+def _surroundings(invocation: Invocation) -> Iterator[dict[str, str]]:
+    """The environment and working directory of the run; both are as they were afterwards, whatever it did to them.
+
+    Yields:
+        The whole environment.
+    """
     environ = dict(os.environ)
     try:
         folder: str | None = os.getcwd()
@@ -203,11 +222,19 @@ def _surroundings(invocation: Invocation) -> Iterator[None]:
         os.environ.update(invocation.env)
         if invocation.working_dir is not None:
             os.chdir(invocation.working_dir)
-        yield
+        yield environ | invocation.env
     finally:
-        if os.environ != environ:
-            os.environ.clear()
-            os.environ.update(environ)
+        _restore_environ(environ)
         if folder is not None:
             with suppress(OSError):
                 os.chdir(folder)
+
+
+def _restore_environ(before: dict[str, str]) -> None:
+    """Change only what differs: other threads read the environment meanwhile."""
+    now = dict(os.environ)
+    for name in now.keys() - before.keys():
+        del os.environ[name]
+    for name, value in before.items():
+        if now.get(name) != value:
+            os.environ[name] = value

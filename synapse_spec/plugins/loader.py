@@ -11,13 +11,13 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, TracebackType
 from typing import Any, NoReturn
 
 from synapse_spec.plugins.errors import PluginLoadError
@@ -116,9 +116,10 @@ class _PluginLoader(SourceFileLoader):
         # code. Without stats Python neither reads nor writes any.
         raise OSError
 
-    def exec_module(self, module: ModuleType) -> None:
-        vars(module)[_SOURCE_MARK] = module.__spec__ and module.__spec__.loader_state
-        super().exec_module(module)
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        module = ModuleType(spec.name)
+        vars(module)[_SOURCE_MARK] = spec.loader_state
+        return module
 
 
 _namespaces: dict[Path, _Namespace] = {}
@@ -128,10 +129,12 @@ process_state = threading.RLock()
 
 
 @contextmanager
-def active(source: PluginSource) -> Iterator[None]:
+def active(source: PluginSource | None) -> Iterator[None]:
     """Let `source` be the plugin whose modules imports find; may be nested, other threads wait for their turn."""
     with process_state:
-        if source.module is not None:
+        if source is None:
+            yield
+        elif source.module is not None:
             with _on_path(str(source.import_root)):
                 yield
         elif _active and _active[-1].root == source.import_root:
@@ -184,7 +187,7 @@ def load_module(source: PluginSource, name: str) -> ModuleType:
 def source_of(action: Any) -> PluginSource | None:
     """The plugin that an action was loaded from, or None if it came by an ordinary import."""
     function = getattr(action, "execute", action)
-    marked = vars(action).get(_SOURCE_MARK) or getattr(function, "__globals__", {}).get(_SOURCE_MARK)
+    marked = getattr(action, "__dict__", {}).get(_SOURCE_MARK) or getattr(function, "__globals__", {}).get(_SOURCE_MARK)
     return marked if isinstance(marked, PluginSource) else None
 
 
@@ -192,7 +195,8 @@ def _mark(thing: Any, source: PluginSource) -> None:
     """Note on the plugin's own classes and functions where they are from: their code may be a library's."""
     space = _namespaces.get(source.import_root)
     if space is not None and callable(thing) and getattr(thing, "__module__", None) in space.modules:
-        setattr(thing, _SOURCE_MARK, source)
+        with suppress(AttributeError):  # no action, then; whoever asked for one says so
+            setattr(thing, _SOURCE_MARK, source)
 
 
 def belongs(path: str, root: Path) -> bool:
@@ -201,6 +205,13 @@ def belongs(path: str, root: Path) -> bool:
     if not path.startswith(start):
         return False
     return not any(part in _INSTALLED or part.startswith(".") for part in path[len(start) :].split(os.sep))
+
+
+def own_part(trace: TracebackType | None, is_own: Callable[[str], bool]) -> TracebackType | None:
+    """The traceback from its first frame in a file that is the plugin's own."""
+    while trace is not None and not is_own(trace.tb_frame.f_code.co_filename):
+        trace = trace.tb_next
+    return trace
 
 
 @contextmanager
@@ -258,7 +269,8 @@ def _namespace(source: PluginSource) -> _Namespace:
 
 def _own_names(root: Path) -> tuple[frozenset[str], frozenset[str]]:
     """Top-level names of modules and packages under `root`, and of folders that are packages if no other one is."""
-    names, portions = set(), set()
+    names: set[str] = set()
+    portions: set[str] = set()
     for entry in os.scandir(root):
         if name := inspect.getmodulename(entry.name):
             names.add(name)
@@ -279,7 +291,8 @@ def _stamp(path: str) -> Stamp:
 
 def _load_error(source: PluginSource, name: str, error: BaseException) -> PluginLoadError:
     """What went wrong at import, at the last place in the plugin's own code."""
-    shown = traceback.TracebackException.from_exception(error)  # survives an exception whose str() fails
+    start = own_part(error.__traceback__, lambda place: belongs(place, source.import_root))
+    shown = traceback.TracebackException(type(error), error, start)  # survives an exception whose str() fails
     file, line = None, None
     for frame in shown.stack:
         if belongs(frame.filename, source.import_root):

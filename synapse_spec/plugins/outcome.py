@@ -1,4 +1,4 @@
-"""How an execution ended, as a value that crosses process borders. Made by `execution.perform` and the Ray executors."""
+"""How an execution ended, as a value that crosses process borders. Made by `perform` and by the Ray executors."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any

@@ -9,6 +9,7 @@ from synapse_spec.plugins.discovery import PluginDiscovery
 from synapse_spec.plugins.enums import ExecutionMode
 from synapse_spec.plugins.errors import PluginNotFoundError
 from synapse_spec.plugins.executors.local import LocalExecutor, env_overlay
+from synapse_spec.plugins.results import to_json
 
 __all__ = ["ExecutionMode", "run_plugin"]
 
@@ -46,11 +47,13 @@ def run_plugin(
     mode = _mode(mode)
     action_cls: ActionLike | None = executor_kwargs.pop("action_cls", None)
     env = env_overlay(executor_kwargs.pop("env", None))
+    _check_options(mode, executor_kwargs)
     if action_cls is None:
         discovery = find_plugin(plugin_code)
         action_cls = discovery.get_action_class(action)
         env = discovery.config.env | env
-    return _execute(mode, action_cls, params or {}, PluginEnvironment(env), executor_kwargs)
+    params = to_json({} if params is None else params, "params")
+    return _execute(mode, action_cls, params, PluginEnvironment(env), executor_kwargs)
 
 
 def find_plugin(plugin_code: str | Path) -> PluginDiscovery:
@@ -68,6 +71,13 @@ def find_plugin(plugin_code: str | Path) -> PluginDiscovery:
     return PluginDiscovery.from_module(name)
 
 
+def _check_options(mode: ExecutionMode, options: dict[str, Any]) -> None:
+    known = ("job_id", "working_dir") if mode is ExecutionMode.LOCAL else _RAY_OPTIONS
+    unknown = [name for name in options if name not in known]
+    if unknown:
+        raise TypeError(f"mode {mode} knows no option {', '.join(unknown)}; it knows {', '.join(known)}")
+
+
 def _mode(mode: ExecutionMode | str) -> ExecutionMode:
     try:
         return ExecutionMode(mode)
@@ -76,12 +86,8 @@ def _mode(mode: ExecutionMode | str) -> ExecutionMode:
 
 
 def _execute(
-    mode: ExecutionMode, action_cls: ActionLike, params: dict[str, Any], env: PluginEnvironment, options: dict[str, Any]
+    mode: ExecutionMode, action_cls: ActionLike, params: Any, env: PluginEnvironment, options: dict[str, Any]
 ) -> Any:
-    known = ("job_id", "working_dir") if mode is ExecutionMode.LOCAL else _RAY_OPTIONS
-    unknown = [name for name in options if name not in known]
-    if unknown:
-        raise TypeError(f"mode {mode} knows no option {', '.join(unknown)}; it knows {', '.join(known)}")
     if mode is ExecutionMode.LOCAL:
         return LocalExecutor(env, **options).execute(action_cls, params)
     if mode is ExecutionMode.TASK:

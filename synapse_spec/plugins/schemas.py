@@ -6,17 +6,24 @@ from synapse_spec.plugins.action import ActionLike, params_model_of, result_mode
 
 
 def params_schema(action: ActionLike) -> dict[str, Any]:
-    """What a spec may write under `params`; unknown names are refused unless the model takes extras."""
+    """What a spec may write under `params`; unknown names are refused, at any depth, unless their model takes extras."""
     model = params_model_of(action)
     if model is None:
         return {"type": "object"}
-    schema = model.model_json_schema(mode="validation")
-    if model.model_config.get("extra") != "allow":
-        schema.setdefault("additionalProperties", False)
+    schema = _with_root(model.model_json_schema(mode="validation"))
+    for part in (schema, *schema.get("$defs", {}).values()):
+        if "properties" in part:
+            part.setdefault("additionalProperties", False)
     return schema
 
 
 def result_schema(action: ActionLike) -> dict[str, Any] | None:
     """What the result looks like, or None where the action declares nothing."""
     model = result_model_of(action)
-    return None if model is None else model.model_json_schema(mode="serialization")
+    return None if model is None else _with_root(model.model_json_schema(mode="serialization"))
+
+
+def _with_root(schema: dict[str, Any]) -> dict[str, Any]:
+    """A recursive model is only a `$ref` to itself; its own keywords belong at the root, where readers look for them."""
+    name = str(schema.get("$ref", "")).removeprefix("#/$defs/")
+    return {**schema["$defs"][name], "$defs": schema["$defs"]} if name in schema.get("$defs", {}) else schema

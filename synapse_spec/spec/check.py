@@ -4,164 +4,178 @@ Used by `load` for the envelope and by `validate` for params. A reference stands
 so what is said about the place of a reference is left out.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
 
 from synapse_spec.plugins.yaml import KeyPath
+from synapse_spec.spec import wording
 from synapse_spec.spec.references import find
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
 
+_STRUCTURAL = ("required", "additionalProperties")
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What does not fit: at `path` (its key when `on_key`), of `kind` "value", "missing" or "unknown"."""
+    """What does not fit.
+
+    Attributes:
+        path: Where; at its key when `on_key`.
+        kind: "value", "missing" (a key of the mapping at `path`) or "unknown" (the key at the end of `path`).
+        text: What is wrong with a value; the name of what is missing or unknown.
+        hint: The way out.
+        meant: The known name that an unknown one comes close to.
+    """
 
     path: KeyPath
     kind: str
-    message: str
+    text: str
     hint: str | None = None
     on_key: bool = False
+    meant: str | None = None
 
 
 class Checker:
-    """A compiled schema."""
+    """A compiled schema.
 
-    def __init__(self, schema: dict[str, Any]) -> None:
+    Args:
+        schema: Draft 2020-12.
+        references: Whether a reference may stand for any value.
+    """
+
+    def __init__(self, schema: dict[str, Any], *, references: bool = True) -> None:
         self._schema = schema
+        self._references = references
         self._validator = jsonschema_rs.Draft202012Validator(schema)
 
     def problems(self, instance: Any) -> list[Problem]:
         """All that does not fit, by place; [] means valid."""
         if self._validator.is_valid(instance):
             return []
-        open_paths = {path for path, _ in find(instance)}
-        if open_paths and all(
-            _excused(tuple(e.instance_path), open_paths) for e in self._validator.iter_errors(instance)
-        ):
+        open_paths = {path for path, _ in find(instance)} if self._references else set()
+        errors = [
+            error
+            for error in self._validator.iter_errors(instance)
+            if not _excused(error.schema_path, error.instance_path, open_paths)
+        ]
+        if not errors:
             return []
-        return _explain(self._schema, instance, open_paths)
+        try:
+            return _explain(self._schema, instance, open_paths) or _unexplained(errors)
+        except RecursionError:  # jsonschema recurses as deep as the document goes
+            return _unexplained(errors)
 
 
-def _excused(path: KeyPath, open_paths: set[KeyPath]) -> bool:
+def dotted(path: KeyPath) -> str:
+    """A key path as references write it: `layers[1].size`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+
+
+def _excused(schema_path: Iterable[str | int], path: Iterable[str | int], open_paths: set[KeyPath]) -> bool:
     """Whether the problem may vanish once the references at or below its place have values."""
-    return any(open_path[: len(path)] == path for open_path in open_paths) if path else False
+    place, keyword = tuple(path), next(reversed(list(schema_path)), None)
+    if not place or keyword in _STRUCTURAL:
+        return False
+    return any(open_path[: len(place)] == place for open_path in open_paths)
+
+
+def _unexplained(errors: "Iterable[jsonschema_rs.ValidationError]") -> list[Problem]:
+    """Plainly what jsonschema-rs found, for the rare case in which jsonschema has nothing to say."""
+    return [
+        Problem(tuple(error.instance_path), "value", f"{wording.short(error.instance)} does not fit: {error.kind.name}")
+        for error in errors
+    ]
 
 
 def _explain(schema: dict[str, Any], instance: Any, open_paths: set[KeyPath]) -> list[Problem]:
-    from jsonschema import Draft202012Validator
-
     found: dict[tuple[KeyPath, str, str], Problem] = {}
-    for error in Draft202012Validator(schema).iter_errors(instance):
-        path = tuple(error.absolute_path)
-        structural = error.validator in ("required", "additionalProperties")
-        if not structural and _excused(path, open_paths):
-            continue
-        for problem in _problems(error, open_paths):
-            found.setdefault((problem.path, problem.kind, problem.message), problem)
-    return sorted(found.values(), key=lambda item: [str(part) for part in item.path])
+    for error in _explainer()(schema).iter_errors(instance):
+        if not _excused(error.absolute_schema_path, error.absolute_path, open_paths):
+            for problem in _problems(error, schema):
+                found.setdefault((problem.path, problem.kind, problem.text), problem)
+    problems = found.values()
+    explained = {(problem.path[:-1], problem.meant) for problem in problems if problem.meant}
+    return sorted(
+        (item for item in problems if item.kind != "missing" or (item.path, item.text) not in explained),
+        key=lambda item: [str(part) for part in item.path],
+    )
 
 
-def _problems(error: "ValidationError", open_paths: set[KeyPath]) -> Iterator[Problem]:
+@cache
+def _explainer() -> Any:
+    from jsonschema import Draft202012Validator, ValidationError
+    from jsonschema.validators import extend
+
+    def pattern(validator: Any, limit: str, instance: Any, schema: Any) -> "Iterator[ValidationError]":
+        # Both must read patterns alike, and Python's regular expressions are another dialect.
+        if not jsonschema_rs.Draft202012Validator({"type": "string", "pattern": limit}).is_valid(instance):
+            yield ValidationError(limit)
+
+    return extend(Draft202012Validator, {"pattern": lambda v, p, i, s: pattern(v, p, i, s) if type(i) is str else ()})
+
+
+def _problems(error: "ValidationError", root: dict[str, Any]) -> Iterator[Problem]:
     path = tuple(error.absolute_path)
     match error.validator:
         case "required":
-            missing = [name for name in error.validator_value if name not in error.instance]
-            for name in missing:
-                yield Problem(path, "missing", f"{name!r} is required", _described(error.schema, name))
+            for name in error.validator_value:
+                if name not in error.instance:
+                    yield Problem(path, "missing", name, wording.how_to_add(error.schema, name, root))
         case "additionalProperties" if error.validator_value is False:
-            known = list(error.schema.get("properties", {}))
-            for name in error.instance:
-                if name not in known:
-                    yield Problem(
-                        (*path, name), "unknown", repr(name), _suggest(name, known, error.schema), on_key=True
-                    )
+            for name in wording.unknown_names(error.instance, error.schema):
+                hint, meant = wording.suggest(name, error.instance, error.schema, root)
+                yield Problem((*path, name), "unknown", name, hint, on_key=True, meant=meant)
         case "anyOf" | "oneOf" if error.context:
-            yield from _of_best_branch(error, open_paths)
+            yield from _of_best_branch(error, root)
+        case _ if "propertyNames" in error.absolute_schema_path:
+            yield Problem((*path, error.instance), "value", f"the key {wording.said(error)}", on_key=True)
         case _:
-            yield Problem(path, "value", _said(error), _described(error.schema))
+            yield Problem(path, "value", wording.said(error), wording.help_with(error))
 
 
-def _of_best_branch(error: "ValidationError", open_paths: set[KeyPath]) -> Iterator[Problem]:
-    """The branch that came closest, not an essay on all of them."""
-    branches: dict[Any, list[ValidationError]] = {}
-    for item in error.context or ():
-        branches.setdefault(item.schema_path[0], []).append(item)
-    nested = [items for items in branches.values() if any(len(item.path) for item in items)]
-    if len(nested) == 1:
-        for item in nested[0]:
-            yield from _problems(item, open_paths)
+def _of_best_branch(error: "ValidationError", root: dict[str, Any]) -> Iterator[Problem]:
+    """What is wrong with the branch that is meant, not an essay on all of them."""
+    path, branches = tuple(error.absolute_path), _branches(error)
+    schemas = [wording.followed(branch, root) for branch in error.validator_value]
+    chooser = wording.discriminator(schemas) if isinstance(error.instance, dict) else None
+    if chooser is not None:
+        name, options = chooser
+        given = error.instance.get(name)
+        if name not in error.instance:
+            yield Problem(path, "missing", name, f"it is one of {wording.listed(options)}")
+            return
+        if given not in options:
+            said = f"{wording.short(given)} is none of {wording.listed(options)}"
+            yield Problem((*path, name), "value", said, wording.near_hint(given, options))
+            return
+        fitting = [index for index, schema in enumerate(schemas) if given in wording.constants(schema, name)]
+    else:
+        fitting = [index for index, items in branches.items() if not any(map(_of_other_kind, items))]
+    if fitting:
+        closest = min(fitting, key=lambda index: len(branches[index]))
+        for item in branches[closest]:
+            yield from _problems(item, root)
         return
-    wanted = dict.fromkeys(_wanted(items[0].schema) for items in branches.values())
-    yield Problem(tuple(error.absolute_path), "value", f"{_short(error.instance)} is not {' or '.join(wanted)}")
+    yield Problem(path, "value", f"{wording.short(error.instance)} is not {wording.kind(error.schema, root)}")
 
 
-def _said(error: "ValidationError") -> str:
-    value, limit = _short(error.instance), error.validator_value
-    words = {
-        "type": lambda: f"{value} is not {_type_words(limit)}",
-        "enum": lambda: f"{value} is none of {', '.join(map(_short, limit))}{_near(error.instance, limit)}",
-        "const": lambda: f"{value} must be {_short(limit)}",
-        "minimum": lambda: f"{value} is less than the minimum of {limit}",
-        "maximum": lambda: f"{value} is greater than the maximum of {limit}",
-        "exclusiveMinimum": lambda: f"{value} must be greater than {limit}",
-        "exclusiveMaximum": lambda: f"{value} must be less than {limit}",
-        "pattern": lambda: f"{value} does not match {limit}",
-        "minLength": lambda: f"{value} is shorter than {limit} characters",
-        "minProperties": lambda: f"one of {', '.join(error.schema.get('properties', {}))} must be given",
-        "maxProperties": lambda: f"only one of {', '.join(error.schema.get('properties', {}))} may be given",
-    }
-    return words[str(error.validator)]() if error.validator in words else error.message
+def _branches(error: "ValidationError") -> "dict[int, list[ValidationError]]":
+    branches: dict[int, list[ValidationError]] = {index: [] for index in range(len(error.validator_value))}
+    for item in error.context or ():
+        branches[int(item.schema_path[0])].append(item)
+    return branches
 
 
-def _suggest(name: str, known: list[str], schema: dict[str, Any]) -> str:
-    near = get_close_matches(name, known, 1, 0.6)
-    if near:
-        detail = _described(schema, near[0])
-        return f"did you mean {near[0]!r}?" + (f" ({detail})" if detail else "")
-    return f"known here: {', '.join(known)}" if known else "nothing is taken here"
-
-
-def _described(schema: Any, name: str | None = None) -> str | None:
-    """`number, default 0.001`, then the description, as far as the schema says so."""
-    field = schema.get("properties", {}).get(name, {}) if name else schema
-    if not isinstance(field, dict):
-        return None
-    facts = [str(field["type"])] if isinstance(field.get("type"), str) and name else []
-    if "default" in field:
-        facts.append(f"default {_short(field['default'])}")
-    words = [", ".join(facts), field.get("description")]
-    return ": ".join(word for word in words if word) or None
-
-
-def _near(value: Any, options: list[Any]) -> str:
-    near = get_close_matches(str(value), [str(option) for option in options], 1)
-    return f"; did you mean {near[0]!r}?" if near else ""
-
-
-def _wanted(schema: Any) -> str:
-    if isinstance(schema, dict) and "type" in schema:
-        return _type_words(schema["type"])
-    return "of the form it should have"
-
-
-def _type_words(kinds: str | list[str]) -> str:
-    names = {"integer": "an integer", "object": "a mapping", "array": "a list", "null": "null"}
-    listed = [kinds] if isinstance(kinds, str) else kinds
-    return " or ".join(names.get(kind, f"a {kind}") for kind in listed)
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, list):
-        return "a list"
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def _of_other_kind(error: "ValidationError") -> bool:
+    """Whether the value is not even of the kind that the branch takes."""
+    if error.path:
+        return False
+    if error.validator in ("anyOf", "oneOf") and error.context:
+        return all(any(map(_of_other_kind, items)) for items in _branches(error).values())
+    return error.validator in ("type", "const", "enum")

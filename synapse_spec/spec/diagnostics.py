@@ -1,8 +1,10 @@
 """The one type of diagnostic, its codes, and how it is shown. Renderers here know nothing of checking."""
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import combining, east_asian_width
 
 from synapse_spec.plugins.yaml import Span
 
@@ -31,6 +33,8 @@ CODES = {
     "SS401": "a status file cannot be used",
     "SS402": "the plan is no longer true",
 }
+
+_WIDE = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,11 @@ class InvalidSpec(Exception):
         super().__init__(f"{len(self.diagnostics)} problem(s)")
 
 
+def source_lines(text: str) -> list[str]:
+    """The lines of a file as YAML counts them."""
+    return re.split(r"\r\n|\r|\n", text.removeprefix("\ufeff"))
+
+
 def render_text(diagnostic: Diagnostic, source: str | None, style: Callable[[str, str], str]) -> str:
     """The diagnostic as people read it: place, code, message, then the line with a caret under the place.
 
@@ -95,16 +104,36 @@ def render_text(diagnostic: Diagnostic, source: str | None, style: Callable[[str
     span = diagnostic.span
     place = f"{diagnostic.path}:{span.line}:{span.column}:" if span else f"{diagnostic.path}:"
     label = style(f"{diagnostic.severity}[{diagnostic.code}]:", diagnostic.severity)
-    head = f"{style(place, 'place')} {label} {diagnostic.message}"
-    if span is None or source is None:
-        return head + (f"\n   {style(diagnostic.hint, 'hint')}" if diagnostic.hint else "")
-    lines = source.splitlines()
-    if span.line > len(lines):
-        return head
-    text = lines[span.line - 1].replace("\t", " ")
-    number = f"{span.line:>5}"
-    end = span.end_column if span.end_line == span.line else len(text) + 1
-    caret = "^" * max(1, end - span.column)
-    under = " " * (span.column - 1) + style(caret, diagnostic.severity)
-    hint = f" {style(diagnostic.hint, 'hint')}" if diagnostic.hint else ""
-    return f"{head}\n{number} | {text}\n{' ' * 5} | {under}{hint}"
+    head = f"{style(place, 'place')} {label} {_printable(diagnostic.message)}"
+    hint = style(_printable(diagnostic.hint), "hint") if diagnostic.hint else ""
+    lines = source_lines(source) if source is not None else []
+    if span is None or span.line > len(lines):
+        return head + (f"\n      {hint}" if hint else "")
+    start, end = span.column - 1, span.end_column - 1 if span.end_line == span.line else span.column
+    text, start, end = _window(_printable(lines[span.line - 1]), start, max(end, start + 1))
+    carets = "^" * max(1, _width(text[start:end]))
+    under = " " * _width(text[:start]) + style(carets, diagnostic.severity)
+    if hint:
+        far = _width(text[:start]) + len(carets) + len(diagnostic.hint or "") > _WIDE
+        under += f"\n      | {hint}" if far else f" {hint}"
+    return f"{head}\n{span.line:>5} | {text}\n      | {under}"
+
+
+def _window(text: str, start: int, end: int) -> tuple[str, int, int]:
+    """What to show of a line that is too long, with the place moved along."""
+    if len(text) <= _WIDE:
+        return text, start, end
+    left = max(0, min(start - _WIDE // 3, len(text) - _WIDE))
+    shown = text[left : left + _WIDE]
+    shown = ("…" + shown[1:] if left else shown) + ("…" if left + _WIDE < len(text) else "")
+    return shown, start - left, min(end - left, _WIDE)
+
+
+def _printable(text: str) -> str:
+    """Without what a terminal would obey: escapes, control characters; a tab is shown, as it is often the cause."""
+    return "".join(char if char.isprintable() else "→" if char == "\t" else "\ufffd" for char in text)
+
+
+def _width(text: str) -> int:
+    """Columns that a terminal takes for it."""
+    return sum(0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text)

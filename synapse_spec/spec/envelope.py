@@ -1,4 +1,7 @@
-"""The JSON Schema of a Run document without its params, which depend on the plugin. Pure data."""
+"""The JSON Schema of a Run document without its params, which depend on the plugin. Pure data.
+
+`patternErrorMessage` says in words what a pattern takes; editors show it, and so do our diagnostics.
+"""
 
 from typing import Any
 
@@ -12,10 +15,27 @@ NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"  # RFC 1123 label
 _TEXT = {"type": "string", "minLength": 1}
 _LABELS = {"type": "object", "additionalProperties": {"type": "string"}}
 _COUNT = {"type": "number", "minimum": 0}
+_NAME = {
+    "type": "string",
+    "pattern": NAME_PATTERN,
+    "patternErrorMessage": "must be up to 63 lower-case letters, digits and inner dashes, such as 'train-2'",
+}
+_SIZE = {
+    "type": ["string", "integer"],
+    "pattern": SIZE_PATTERN,
+    "patternErrorMessage": "must be a number of bytes, or one with a unit, such as '512MiB' or '8GB'",
+    "minimum": 0,
+}
 
 
 def _duration(description: str) -> dict[str, Any]:
-    return {"type": ["string", "number"], "pattern": DURATION_PATTERN, "minimum": 0, "description": description}
+    return {
+        "type": ["string", "number"],
+        "pattern": DURATION_PATTERN,
+        "patternErrorMessage": "must be a number of seconds, or a duration such as '90s', '10m' or '1h30m'",
+        "minimum": 0,
+        "description": description,
+    }
 
 
 def _closed(properties: dict[str, Any], required: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:
@@ -30,7 +50,7 @@ PLUGIN = _closed(
     },
     minProperties=1,
     maxProperties=1,
-    description="The plugin: a folder (path) or an importable module.",
+    description="{path: FOLDER}, relative to this file, or {module: NAME}.",
 )
 
 ENV_VALUE = {
@@ -46,10 +66,14 @@ ENV_VALUE = {
 
 RESOURCES = _closed(
     {
-        "cpus": _COUNT,
-        "gpus": _COUNT,
-        "memory": {"type": ["string", "integer"], "pattern": SIZE_PATTERN, "minimum": 0, "description": "8GiB, 500MB"},
-        "custom": {"type": "object", "additionalProperties": _COUNT},
+        "cpus": _COUNT | {"description": "CPU cores; 0.5 is half a one."},
+        "gpus": _COUNT | {"description": "GPUs."},
+        "memory": _SIZE | {"description": "Memory of each attempt."},
+        "custom": {
+            "type": "object",
+            "additionalProperties": _COUNT,
+            "description": "Ray's custom resources.",
+        },
     },
     description="What a task or job asks of the cluster.",
 )
@@ -80,7 +104,7 @@ SPEC = _closed(
         "params": {"type": "object", "description": "What the action's params model takes."},
         "dependsOn": {
             "type": "array",
-            "items": {"type": "string", "pattern": NAME_PATTERN},
+            "items": _NAME,
             "uniqueItems": True,
             "description": "Runs that must have succeeded first; a reference to a run adds it by itself.",
         },
@@ -102,7 +126,11 @@ SPEC = _closed(
         },
     },
     ("plugin", "action"),
+    description="What to run, and how.",
 )
+
+# Of the design, but not in this version.
+LATER = frozenset({"matrix", "maxParallel", "cluster"})
 
 RUN = _closed(
     {
@@ -110,15 +138,12 @@ RUN = _closed(
         "kind": {"const": "Run"},
         "metadata": _closed(
             {
-                "name": {
-                    "type": "string",
-                    "pattern": NAME_PATTERN,
-                    "description": "Lower-case letters, digits and dashes; unique in one apply.",
-                },
+                "name": _NAME | {"description": "The run's name; unique in one apply."},
                 "labels": _LABELS | {"description": "For --selector; not part of what is computed."},
-                "annotations": _LABELS,
+                "annotations": _LABELS | {"description": "For people and other tools."},
             },
             ("name",),
+            description="What the run is called.",
         ),
         "spec": SPEC,
     },

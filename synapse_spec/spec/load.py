@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,10 @@ from synapse_spec.plugins import yaml
 from synapse_spec.plugins.enums import ExecutionMode
 from synapse_spec.plugins.source import CONFIG_NAME
 from synapse_spec.plugins.yaml import KeyPath
-from synapse_spec.spec import quantities, references
-from synapse_spec.spec.check import Checker, Problem
+from synapse_spec.spec import quantities, references, syntax
 from synapse_spec.spec.diagnostics import Diagnostic
-from synapse_spec.spec.envelope import RUN
-from synapse_spec.spec.model import API_VERSION, PluginRef, Resources, Retry, Run, Secret, SpecFile
+from synapse_spec.spec.document import API_GROUP, check_document, is_ours, salvage
+from synapse_spec.spec.model import PluginRef, Resources, Retry, Run, Secret, SpecFile
 
 _ENDINGS = (".yaml", ".yml")
 _STATUS_ENDINGS = (".status.yaml", ".status.yml")
@@ -29,16 +27,19 @@ class Loaded:
     """What was read.
 
     Attributes:
-        runs: In the order of the files and their documents.
-        diagnostics: What is wrong; a document with an error gives no run.
+        runs: In the order of the files and their documents; where a document has an error, what of it can be checked
+            further, so nothing may run while there are errors.
+        diagnostics: What is wrong.
         files: Those that could be read as YAML.
         broken: Those that could not, or that hold a document that is no valid run.
+        hidden: Whether there may be runs that could not be made out.
     """
 
     runs: list[Run] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     files: list[SpecFile] = field(default_factory=list)
     broken: set[Path] = field(default_factory=set)
+    hidden: bool = False
 
 
 def load(paths: Iterable[str]) -> Loaded:
@@ -61,9 +62,14 @@ def load(paths: Iterable[str]) -> Loaded:
 def diagnose(run: Run | tuple[SpecFile, int], code: str, message: str, path: KeyPath = (), **more: Any) -> Diagnostic:
     """A diagnostic at a key path of a run's document; `on_key` points at the key instead of the value."""
     file, document = run if isinstance(run, tuple) else (run.file, run.document)
-    span = yaml.locate(file.data, document, path, key=more.pop("on_key", False))
+    on_key = more.pop("on_key", False)
+    span = yaml.locate(file.data, document, path, key=on_key)
+    if span.end_line > span.line and path and not on_key:
+        span = yaml.locate(file.data, document, path, key=True)
+    if span.end_line > span.line:
+        span = yaml.Span(span.line, span.column, span.line, span.column + 1)
     pointer = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path)
-    return Diagnostic(code, message, file.shown, span, pointer=pointer, **more)
+    return Diagnostic(code, " ".join(message.split()), file.shown, span, pointer=pointer, **more)
 
 
 def _expand(name: str) -> Iterator[tuple[str, bool]]:
@@ -91,6 +97,7 @@ def _load_file(path: Path, shown: str, named: bool, loaded: Loaded) -> None:
     except OSError as error:
         loaded.diagnostics.append(Diagnostic("SS001", f"cannot be read: {error.strerror}", shown))
         loaded.broken.add(path)
+        loaded.hidden = True
         return
     if shown == STDIN:
         path, shown = Path.cwd() / "stdin.yaml", "<stdin>"
@@ -98,14 +105,15 @@ def _load_file(path: Path, shown: str, named: bool, loaded: Loaded) -> None:
     try:
         documents = yaml.parse(data)
     except yaml.YamlError as error:
-        span = yaml.Span(error.line, error.column, error.line, error.column + 1)
-        loaded.diagnostics.append(Diagnostic("SS002", error.message, shown, span))
-        loaded.broken.add(path)
+        if named or API_GROUP.encode() in data:  # in a folder, other tools' files may be of their own kind
+            loaded.diagnostics.append(syntax.diagnosed(error, data, shown))
+            loaded.broken.add(path)
+            loaded.hidden = True
         return
     loaded.files.append(file)
     before = len(loaded.diagnostics)
     for index, document in enumerate(documents):
-        if document is not None and (named or _is_ours(document)):
+        if document is not None and (named or is_ours(document)):
             _load_document(file, index, document, loaded)
     if named and all(document is None for document in documents):
         loaded.diagnostics.append(Diagnostic("SS003", "the file holds no document", shown))
@@ -113,39 +121,16 @@ def _load_file(path: Path, shown: str, named: bool, loaded: Loaded) -> None:
         loaded.broken.add(path)
 
 
-def _is_ours(document: Any) -> bool:
-    """In a folder, other tools' YAML files are passed over."""
-    return isinstance(document, dict) and str(document.get("apiVersion", "")).startswith(API_VERSION.partition("/")[0])
-
-
 def _load_document(file: SpecFile, index: int, document: Any, loaded: Loaded) -> None:
-    where = (file, index)
-    if not isinstance(document, dict) or not {"apiVersion", "kind"} & document.keys():
-        message = f"this is not a Run: a document starts with apiVersion: {API_VERSION} and kind: Run"
-        loaded.diagnostics.append(diagnose(where, "SS003", message))
-        return
-    problems = _envelope().problems(document)
-    if problems:
-        loaded.diagnostics.extend(_envelope_problem(where, problem) for problem in problems)
-        return
-    run = _run(file, index, document)
-    broken = list(_reference_problems(run))
-    loaded.diagnostics.extend(broken)
-    if not broken:
-        loaded.runs.append(run)
-
-
-@cache
-def _envelope() -> Checker:
-    return Checker(RUN)
-
-
-def _envelope_problem(where: tuple[SpecFile, int], problem: Problem) -> Diagnostic:
-    codes = {"value": "SS101", "missing": "SS102", "unknown": "SS103"}
-    place = ".".join(map(str, problem.path[:-1] if problem.on_key else problem.path))
-    words = {"unknown": f"unknown field {problem.message}{' in ' + place if place else ''}"}
-    message = words.get(problem.kind) or f"{place + ': ' if place else ''}{problem.message}"
-    return diagnose(where, codes[problem.kind], message, problem.path, hint=problem.hint, on_key=problem.on_key)
+    problems = check_document(document)
+    for problem in problems:
+        found = diagnose((file, index), problem.code, problem.message, problem.path, hint=problem.hint, on_key=problem.on_key)
+        loaded.diagnostics.append(found)
+    usable = salvage(document, problems)
+    if usable is None:
+        loaded.hidden = True
+    else:
+        loaded.runs.append(_run(file, index, usable))
 
 
 def _run(file: SpecFile, index: int, document: dict[str, Any]) -> Run:
@@ -194,22 +179,3 @@ def _retry(spec: dict[str, Any]) -> Retry:
     names = {"limit": "limit", "backoff": "backoff", "factor": "factor", "maxBackoff": "max_backoff"}
     times = {"backoff", "maxBackoff"}
     return Retry(**{names[key]: quantities.seconds(value) if key in times else value for key, value in spec.items()})
-
-
-def _reference_problems(run: Run) -> Iterator[Diagnostic]:
-    for path, reference in references.find(run.spec):
-        root = reference.parts[0] if reference.parts else None
-        message = None
-        if root not in references.ROOTS:
-            message = f"'${{{{ {reference.text} }}}}' is not a reference; one starts with {', '.join(references.ROOTS)}"
-        elif root == "runs" and reference.run is None:
-            message = f"'${{{{ {reference.text} }}}}' must be of the form runs.NAME.result or runs.NAME.result.FIELD"
-        elif root != "runs" and ".".join(map(str, reference.parts)) not in KNOWN_VALUES:
-            message = f"'${{{{ {reference.text} }}}}' is unknown; there are {', '.join(KNOWN_VALUES)}"
-        elif path[:1] != ("params",) and path[:1] != ("env",):
-            message = "references are resolved in params and env only"
-        if message:
-            yield diagnose(run, "SS301", message, ("spec", *path))
-
-
-KNOWN_VALUES = ("run.name", "spec.dir", "workspace.root", "git.commit")

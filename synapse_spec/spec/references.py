@@ -8,11 +8,11 @@ from typing import Any
 
 from synapse_spec.plugins.yaml import KeyPath
 
-_TEMPLATE = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
+_CLOSED = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
+_ANY = re.compile(r"\$\{\{(.*?)(\}\}|\Z)", re.DOTALL)
+_WHOLE = re.compile(r"\s*\$\{\{((?:(?!\}\}).)*)\}\}\s*", re.DOTALL)
 _FORM = re.compile(r"[A-Za-z_][\w-]*(?:\.[\w-]+|\[\d+\])*")
 _PART = re.compile(r"\.?([\w-]+)|\[(\d+)\]")
-
-ROOTS = ("runs", "run", "spec", "workspace", "git")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,15 @@ class Reference:
     Attributes:
         text: What stands between the braces, without blanks at its ends.
         parts: The path: names and indices; empty when the form is wrong.
+        closed: Whether there is a `}}`.
     """
 
     text: str
     parts: KeyPath
+    closed: bool = True
+
+    def __str__(self) -> str:
+        return f"${{{{ {self.text}{' }}' if self.closed else ''}"
 
     @property
     def run(self) -> str | None:
@@ -45,23 +50,22 @@ def parse(text: str) -> Reference:
 
 
 def find(value: Any) -> Iterator[tuple[KeyPath, Reference]]:
-    """Each reference in the strings of `value`, with the key path of the string."""
+    """Each reference in the strings of `value`, as they are written, with the key path of the string."""
     pending: list[tuple[KeyPath, Any]] = [((), value)]
     while pending:
         path, item = pending.pop()
         if isinstance(item, str):
-            if "${{" in item:
-                yield from ((path, parse(match)) for match in _TEMPLATE.findall(item))
+            for match in _ANY.finditer(item) if "${{" in item else ():
+                yield path, parse(match[1]) if match[2] else Reference(match[1].strip(), (), closed=False)
         elif isinstance(item, dict):
-            pending.extend(((*path, key), child) for key, child in item.items())
+            pending.extend(reversed([((*path, key), child) for key, child in item.items()]))
         elif isinstance(item, list):
-            pending.extend(((*path, index), child) for index, child in enumerate(item))
+            pending.extend(reversed([((*path, index), child) for index, child in enumerate(item)]))
 
 
 def is_whole(text: str) -> bool:
     """Whether the string is one reference and nothing else, so that the value keeps its type."""
-    match = _TEMPLATE.fullmatch(text.strip())
-    return match is not None
+    return _WHOLE.fullmatch(text) is not None
 
 
 def resolve(value: Any, lookup: Callable[[Reference], Any]) -> Any:
@@ -71,15 +75,30 @@ def resolve(value: Any, lookup: Callable[[Reference], Any]) -> Any:
         value: JSON-compatible.
         lookup: Gives a reference's value; what it raises passes through.
     """
-    if isinstance(value, dict):
-        return {key: resolve(item, lookup) for key, item in value.items()}
-    if isinstance(value, list):
-        return [resolve(item, lookup) for item in value]
-    if not isinstance(value, str) or "${{" not in value:
-        return value
-    if is_whole(value):
-        return lookup(parse(_TEMPLATE.fullmatch(value.strip())[1]))  # type: ignore[index]
-    return _TEMPLATE.sub(lambda match: _formatted(lookup(parse(match[1]))), value)
+    # A loop rather than recursion: 1,000 levels are allowed.
+    root = [value]
+    pending: list[tuple[Any, Any]] = [(root, 0)]
+    while pending:
+        holder, key = pending.pop()
+        item = holder[key]
+        if isinstance(item, str):
+            holder[key] = _resolved(item, lookup)
+        elif isinstance(item, dict):
+            holder[key] = copy = dict(item)
+            pending.extend((copy, name) for name in reversed(item))
+        elif isinstance(item, list):
+            holder[key] = items = list(item)
+            pending.extend((items, index) for index in reversed(range(len(items))))
+    return root[0]
+
+
+def _resolved(text: str, lookup: Callable[[Reference], Any]) -> Any:
+    if "${{" not in text:
+        return text
+    whole = _WHOLE.fullmatch(text)
+    if whole is not None:
+        return lookup(parse(whole[1]))
+    return _CLOSED.sub(lambda match: _formatted(lookup(parse(match[1]))), text)
 
 
 def dig(value: Any, parts: KeyPath) -> Any:
@@ -101,7 +120,9 @@ def dig(value: Any, parts: KeyPath) -> Any:
 def _offer(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(value) or "no keys"
-    return f"{len(value)} items" if isinstance(value, list) else f"the value {value!r}"
+    if isinstance(value, list):
+        return f"{len(value)} {'item' if len(value) == 1 else 'items'}"
+    return f"the value {value!r}"
 
 
 def _formatted(value: Any) -> str:

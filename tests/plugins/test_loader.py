@@ -53,7 +53,9 @@ def test_late_imports_find_the_plugins_own_modules(make_plugin: MakePlugin) -> N
 
 
 def test_modules_are_loaded_once(make_plugin: MakePlugin) -> None:
-    folder = make_plugin("a", {"plugin/act.py": "from plugin.state import SEEN\nVALUE = SEEN\n", "plugin/state.py": "SEEN = []"})
+    folder = make_plugin(
+        "a", {"plugin/act.py": "from plugin.state import SEEN\nVALUE = SEEN\n", "plugin/state.py": "SEEN = []"}
+    )
     value_of(folder).append(1)
     assert value_of(folder) == [1]
 
@@ -152,7 +154,9 @@ class TestEditedCode:
             assert value_of(folder) == number
 
     def test_a_helper(self, make_plugin: MakePlugin) -> None:
-        folder = make_plugin("a", {"plugin/act.py": "from plugin.helper import VALUE\n", "plugin/helper.py": "VALUE = 1"})
+        folder = make_plugin(
+            "a", {"plugin/act.py": "from plugin.helper import VALUE\n", "plugin/helper.py": "VALUE = 1"}
+        )
         assert value_of(folder) == 1
         (folder / "plugin/helper.py").write_text("VALUE = 2")
         assert value_of(folder) == 2
@@ -204,15 +208,23 @@ class TestEditedCode:
         assert value_of(folder) == 2
 
     def test_no_bytecode_is_written(self, make_plugin: MakePlugin) -> None:
-        folder = make_plugin("a", {"plugin/act.py": "from plugin.helper import VALUE\n", "plugin/helper.py": "VALUE = 1"})
+        folder = make_plugin(
+            "a", {"plugin/act.py": "from plugin.helper import VALUE\n", "plugin/helper.py": "VALUE = 1"}
+        )
         value_of(folder)
         assert not list(folder.rglob("__pycache__"))
 
 
 BROKEN = [
-    pytest.param({"plugin/act.py": "x = 1\ny = undefined\n"}, "plugin/act.py", 2, "NameError: name 'undefined'", id="name"),
-    pytest.param({"plugin/act.py": "x = 1\n\ndef f(:\n"}, "plugin/act.py", 3, "SyntaxError: invalid syntax", id="syntax"),
-    pytest.param({"plugin/act.py": "\nimport not_there\n"}, "plugin/act.py", 2, "No module named 'not_there'", id="missing"),
+    pytest.param(
+        {"plugin/act.py": "x = 1\ny = undefined\n"}, "plugin/act.py", 2, "NameError: name 'undefined'", id="name"
+    ),
+    pytest.param(
+        {"plugin/act.py": "x = 1\n\ndef f(:\n"}, "plugin/act.py", 3, "SyntaxError: invalid syntax", id="syntax"
+    ),
+    pytest.param(
+        {"plugin/act.py": "\nimport not_there\n"}, "plugin/act.py", 2, "No module named 'not_there'", id="missing"
+    ),
     pytest.param(
         {"plugin/act.py": "import plugin.helper\n", "plugin/helper.py": "\n\nint('x')\n"},
         "plugin/helper.py",
@@ -224,7 +236,9 @@ BROKEN = [
         {"plugin/act.py": "\nimport json\njson.loads('{')\n"}, "plugin/act.py", 3, "JSONDecodeError", id="in a library"
     ),
     pytest.param({"plugin/act.py": "import sys\nsys.exit(0)\n"}, "plugin/act.py", 2, "SystemExit: 0", id="exit"),
-    pytest.param({"plugin/act.py": "from json import lods\n"}, "plugin/act.py", 1, "cannot import name 'lods'", id="from"),
+    pytest.param(
+        {"plugin/act.py": "from json import lods\n"}, "plugin/act.py", 1, "cannot import name 'lods'", id="from"
+    ),
     pytest.param(
         {"plugin/act.py": "class E(Exception):\n    def __str__(self):\n        1 / 0\nraise E\n"},
         "plugin/act.py",
@@ -249,6 +263,7 @@ def test_a_broken_import_is_reported_as_what_it_is(
     assert cause in caught.value.message
     assert "\n" not in caught.value.message
     assert Path(file).name in details["traceback"]
+    assert "synapse_spec" not in details["traceback"]
 
 
 def test_a_missing_library_is_named_for_whoever_installs_it(make_plugin: MakePlugin) -> None:
@@ -288,7 +303,9 @@ def test_an_entrypoint_that_leads_nowhere(make_plugin: MakePlugin, entrypoint: s
     assert said in caught.value.message
 
 
-@pytest.mark.parametrize("entrypoint", ["plugin.act:Train", "plugin.act.Train", "plugin.act:Train.Inner", "plugin:NAME"])
+@pytest.mark.parametrize(
+    "entrypoint", ["plugin.act:Train", "plugin.act.Train", "plugin.act:Train.Inner", "plugin:NAME"]
+)
 def test_an_entrypoint_by_dot_or_colon(make_plugin: MakePlugin, entrypoint: str) -> None:
     files = {"plugin/act.py": "class Train:\n    class Inner: pass\n", "plugin/__init__.py": "NAME = 'Train'"}
     assert value_of(make_plugin("a", files), entrypoint) is not None
@@ -343,7 +360,14 @@ class TestSourceOf:
 
 
 def test_a_module_plugin_is_imported_as_usual(make_plugin: MakePlugin, tmp_path: Path) -> None:
-    make_plugin("libs", {"own_actions/__init__.py": "", "own_actions/train.py": "def run():\n    import own_actions.late as m\n    return m.X", "own_actions/late.py": "X = 1"})
+    make_plugin(
+        "libs",
+        {
+            "own_actions/__init__.py": "",
+            "own_actions/train.py": "def run():\n    import own_actions.late as m\n    return m.X",
+            "own_actions/late.py": "X = 1",
+        },
+    )
     source = PluginSource.from_module("own_actions.train", (tmp_path / "libs",))
     try:
         run = load_object(source, "own_actions.train:run")
@@ -358,7 +382,9 @@ def test_a_module_plugin_is_imported_as_usual(make_plugin: MakePlugin, tmp_path:
 def test_plugins_of_several_threads_take_turns(make_plugin: MakePlugin) -> None:
     act = "import time\nfrom plugin import name\ndef run():\n    time.sleep(0.01)\n    from plugin import late\n    return name.X, late.X\n"
     folders = {
-        name: make_plugin(name, {"plugin/act.py": act, "plugin/name.py": f"X = '{name}'", "plugin/late.py": f"X = '{name}'"})
+        name: make_plugin(
+            name, {"plugin/act.py": act, "plugin/name.py": f"X = '{name}'", "plugin/late.py": f"X = '{name}'"}
+        )
         for name in "abcd"
     }
     found: dict[str, Any] = {}

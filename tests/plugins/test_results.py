@@ -183,7 +183,9 @@ def test_json_comes_back_unchanged(value: Any) -> None:
     assert json.loads(json.dumps(plain, allow_nan=False)) == value
 
 
-@given(st.floats() | st.text(st.characters(exclude_categories=[])) | st.dictionaries(st.integers() | st.text(), st.none()))
+@given(
+    st.floats() | st.text(st.characters(exclude_categories=[])) | st.dictionaries(st.integers() | st.text(), st.none())
+)
 def test_what_is_let_through_can_be_stored(value: Any) -> None:
     try:
         plain = to_json(value)

@@ -54,7 +54,9 @@ def test_from_module_imports_nothing(make_plugin: MakePlugin, name: str, folder:
     assert name not in sys.modules
 
 
-@pytest.mark.parametrize("name", ["none", "pack.none", "single.inner", "pack.inner.deeper", "", ".pack", "pack..sub", "sys"])
+@pytest.mark.parametrize(
+    "name", ["none", "pack.none", "single.inner", "pack.inner.deeper", "", ".pack", "pack..sub", "sys"]
+)
 def test_from_module_of_nothing(make_plugin: MakePlugin, name: str) -> None:
     root = make_plugin("libs", MODULES)
     with pytest.raises(PluginNotFoundError, match=f"no module named {name!r}"):

@@ -26,7 +26,10 @@ TAKEN: list[tuple[str, list[Any]]] = [
     ("big: 123456789012345678901234567890\n", [{"big": 123456789012345678901234567890}]),
     ("x: &a [1]\ny: *a\n", [{"x": [1], "y": [1]}]),
     ("'1': a\n'true': b\n'': c\n", [{"1": "a", "true": "b", "": "c"}]),
-    ("a: '!not a tag'\nb: wow!!\nc: x # !no\nd: |\n  !!str x\n", [{"a": "!not a tag", "b": "wow!!", "c": "x", "d": "!!str x\n"}]),
+    (
+        "a: '!not a tag'\nb: wow!!\nc: x # !no\nd: |\n  !!str x\n",
+        [{"a": "!not a tag", "b": "wow!!", "c": "x", "d": "!!str x\n"}],
+    ),
     ("'!!': 1\n'!_': 2\n", [{"!!": 1, "!_": 2}]),
 ]
 

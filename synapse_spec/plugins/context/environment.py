@@ -80,7 +80,7 @@ class PluginEnvironment:
     def __getitem__(self, key: str) -> Any:
         return self._data[key]
 
-    def _read(self, key: str, default: Any, convert: Callable[[Any], Any], kind: str) -> Any:
+    def _read[T](self, key: str, default: T | None, convert: Callable[[Any], T], kind: str) -> T | None:
         value = self._data.get(key)
         if value is None:
             return default

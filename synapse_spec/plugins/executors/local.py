@@ -7,8 +7,8 @@ from synapse_spec.plugins.action import ActionLike, entrypoint_of
 from synapse_spec.plugins.config import text_of
 from synapse_spec.plugins.context import PluginEnvironment
 from synapse_spec.plugins.context.logger import ContextLogger
-from synapse_spec.plugins.execution import Invocation, perform
-from synapse_spec.plugins.loader import source_of
+from synapse_spec.plugins.execution import Invocation, check_params, perform
+from synapse_spec.plugins.loader import active, source_of
 
 
 class LocalExecutor:
@@ -38,12 +38,14 @@ class LocalExecutor:
             ValidationError: The params or the result do not fit.
             ExecutionError: The action failed; the original exception's type, message and traceback are in `details`.
         """
-        entrypoint = entrypoint_of(action_cls)
+        source, entrypoint = source_of(action_cls), entrypoint_of(action_cls)
         name = entrypoint.rpartition(":")[2]
-        invocation = Invocation(
-            source_of(action_cls), name, entrypoint, params, self._env, self._job_id, self._working_dir
-        )
-        return perform(invocation, ContextLogger().emit, action=action_cls).unwrap()
+        invocation = Invocation(source, name, entrypoint, params, self._env, self._job_id, self._working_dir)
+        outcome = perform(invocation, ContextLogger().emit, action=action_cls)
+        if outcome.reason == "InvalidParams":
+            with active(source):
+                check_params(action_cls, params)  # raises, with every problem as data
+        return outcome.unwrap()
 
 
 def env_overlay(env: PluginEnvironment | dict[str, Any] | None) -> dict[str, str]:

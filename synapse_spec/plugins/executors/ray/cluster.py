@@ -142,9 +142,9 @@ def _init(cluster: Cluster) -> None:
         raise ClusterUnreachable(
             f"{cluster.dashboard} serves jobs only; for tasks give host:port of the cluster's GCS, usually port 6379"
         )
-    with _signals_kept(), _admitted(cluster):
-        import ray
+    import ray
 
+    with _process_kept(), _token_set(cluster.token if cluster.embedded else None), _loopback(cluster.embedded):
         try:
             ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
         except Exception as error:  # Ray raises whatever its many layers raise
@@ -154,46 +154,50 @@ def _init(cluster: Cluster) -> None:
 
 
 @contextmanager
-def _signals_kept() -> Iterator[None]:
-    """ray.init installs its own SIGTERM handler; ours, or the user's, stays."""
-    handler = signal.getsignal(signal.SIGTERM)
+def _process_kept() -> Iterator[None]:
+    """ray.init installs its own SIGTERM handler and its own breakpoint(); ours, or the user's, stay."""
+    handler, hook = signal.getsignal(signal.SIGTERM), os.environ.get("PYTHONBREAKPOINT")
     try:
         yield
     finally:
+        if hook is None:
+            os.environ.pop("PYTHONBREAKPOINT", None)
         if threading.current_thread() is threading.main_thread() and handler is not None:
             signal.signal(signal.SIGTERM, handler)
 
 
 @contextmanager
-def _admitted(cluster: Cluster) -> Iterator[None]:
-    """What Ray has to find in the environment while it connects to an embedded cluster."""
-    if not cluster.embedded:
-        yield
-        return
-    needed = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": cluster.token or ""}
-    before = {name: os.environ.get(name) for name in needed}
-    os.environ.update(needed)
-    try:
-        with _loopback():
-            yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
+def _token_set(token: str | None) -> Iterator[None]:
+    """Let Ray's native part, which keeps what it once read, find the token in the environment.
 
-
-@contextmanager
-def _loopback() -> Iterator[None]:
-    """Let Ray connect to 127.0.0.1 as such, and read the token anew."""
+    Not by os.environ: a local run may be going on in another thread, and what it sees there, and puts back when it
+    ends, has nothing to do with us.
+    """
     from ray import _raylet
-    from ray._private import ray_constants
 
+    names = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token} if token is not None else {}
+    for name, value in names.items():
+        os.putenv(name, value)
     native: Any = _raylet
     native.Config.initialize("")
     native.AuthenticationTokenLoader.instance().reset_cache()
+    try:
+        yield
+    finally:
+        for name in names:
+            if name in os.environ:
+                os.putenv(name, os.environ[name])
+            else:
+                os.unsetenv(name)
+
+
+@contextmanager
+def _loopback(wanted: bool) -> Iterator[None]:
+    """Let Ray connect to 127.0.0.1 as such, and not to the address that others reach this machine by."""
+    from ray._private import ray_constants
+
     before = ray_constants.ENABLE_RAY_CLUSTER
-    ray_constants.ENABLE_RAY_CLUSTER = False
+    ray_constants.ENABLE_RAY_CLUSTER = before and not wanted
     try:
         yield
     finally:

@@ -132,6 +132,12 @@ def hold(folder: Path, *, dashboard: bool, start: bool) -> Hold:
         raise ClusterUnreachable(message) from None
 
 
+def is_running(folder: Path) -> bool:
+    """Whether the head that serves jobs is there; one that ends takes its record away first."""
+    head = Head.read(folder, dashboard=True)
+    return head is not None and _runs(head)
+
+
 def sweep(pid: int, token: str) -> None:
     """Kill what the head `pid` left behind: all that inherited its token, whatever their parent is by now."""
     mark = f"RAY_AUTH_TOKEN={token}".encode()

@@ -6,6 +6,7 @@ ends it puts the log and Ray's record of each job that nobody has fetched into F
 
 import argparse
 import ctypes
+import functools
 import json
 import logging
 import os
@@ -70,6 +71,7 @@ def _start(temp_dir: str, token: str, dashboard: bool) -> tuple[Head, socket.soc
     os.environ.update(_RAY_ENVIRON, RAY_AUTH_TOKEN=token)
     import ray
 
+    _any_agent_port()
     context: Any = ray.init(
         address="local",
         include_dashboard=dashboard,
@@ -88,6 +90,14 @@ def _start(temp_dir: str, token: str, dashboard: bool) -> tuple[Head, socket.soc
     address, page = context.address_info["gcs_address"], context.address_info["webui_url"]
     url = f"http://{page}" if dashboard else None
     return Head(os.getpid(), address, url, token, temp_dir, path, ray.__version__, platform.python_version()), listener
+
+
+def _any_agent_port() -> None:
+    """ray.init cannot be told the agent's port: a second cluster here would find it taken, and could run no jobs."""
+    from ray._private.parameter import RayParams
+
+    parameters: Any = RayParams
+    parameters.__init__ = functools.partialmethod(parameters.__init__, dashboard_agent_listen_port=0)
 
 
 def _stop(temp_dir: str, token: str) -> None:

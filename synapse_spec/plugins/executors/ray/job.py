@@ -17,7 +17,8 @@ from synapse_spec.plugins.executors.local import env_overlay
 from synapse_spec.plugins.executors.ray.cluster import reach
 from synapse_spec.plugins.executors.ray.errors import ClusterUnreachable
 from synapse_spec.plugins.executors.ray.invocations import cache_folder, invocation_of
-from synapse_spec.plugins.executors.ray.job_runner import JobOptions, JobRunner, nonce_of
+from synapse_spec.plugins.executors.ray.job_follower import nonce_of
+from synapse_spec.plugins.executors.ray.job_runner import JobOptions, JobRunner
 from synapse_spec.plugins.executors.ray.jobs_api import TERMINAL
 from synapse_spec.plugins.executors.ray.wire import JobLog
 

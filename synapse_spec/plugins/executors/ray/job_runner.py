@@ -10,31 +10,24 @@ import shlex
 import shutil
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from synapse_spec.plugins.events import Emit, Log
+from synapse_spec.plugins.events import Emit
 from synapse_spec.plugins.execution import Invocation
 from synapse_spec.plugins.executors.ray import package
 from synapse_spec.plugins.executors.ray.cluster import Cluster, attach, detach
-from synapse_spec.plugins.executors.ray.embedded import write_private
+from synapse_spec.plugins.executors.ray.embedded import is_running, write_private
 from synapse_spec.plugins.executors.ray.errors import ClusterUnreachable, JobExists, JobsApiError
+from synapse_spec.plugins.executors.ray.job_follower import NONCE, Follower, nonce_of, verdict
 from synapse_spec.plugins.executors.ray.jobs_api import TERMINAL, JobsApi
 from synapse_spec.plugins.executors.ray.wire import JobLog, new_nonce
-from synapse_spec.plugins.outcome import ErrorInfo, Outcome
+from synapse_spec.plugins.outcome import Outcome
 
 _ENTRY = "-m synapse_spec.plugins.executors.ray.entry"
-_NONCE = "synapse_nonce"
-_POLL_SECONDS = 1.0
-_EAGER_POLL_SECONDS = 0.2  # for the first moments: many jobs are short
-_EAGER_SECONDS = 5.0
-_PATIENCE_SECONDS = 30.0  # with a dashboard that does not answer for a while
-_STOP_SECONDS = 15.0
-_PENDING_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +76,7 @@ class JobRunner:
             payload = None
             runtime_env["working_dir"] = api.upload_package(_packed(invocation, nonce))
             command = f"exec python {_ENTRY} payload.json"
-        metadata = options.metadata | {_NONCE: nonce}
+        metadata = options.metadata | {NONCE: nonce}
         request = {"entrypoint": command, "submission_id": submission_id, "metadata": metadata}
         try:
             api.submit(request | {"runtime_env": runtime_env} | dict(_resources(options)))
@@ -102,13 +95,13 @@ class JobRunner:
     def info(self, submission_id: str) -> dict[str, Any] | None:
         """Ray's record of the job, the archived one if the cluster has none."""
         info = self._api.info(submission_id) if self._api is not None else None
-        return info or self._archived(submission_id)[0]
+        return info or self.archived(submission_id)[0]
 
     def log(self, submission_id: str) -> str:
         """All that the job has written so far, our own lines included."""
         info = self._api.info(submission_id) if self._api is not None else None
         if self._api is None or info is None:
-            return self._archived(submission_id)[1]
+            return self.archived(submission_id)[1]
         return self._api.logs(submission_id) if info["status"] != "PENDING" else ""
 
     def follow(
@@ -128,7 +121,7 @@ class JobRunner:
         Raises:
             ClusterUnreachable: A cluster that is not ours does not answer any more.
         """
-        return _Follower(self, submission_id, emit, timeout).run(stop)
+        return Follower(self, submission_id, emit, timeout).run(stop)
 
     def cancel(self, submission_id: str) -> None:
         """End the job, also one that waits for resources; it may take some seconds after this returns."""
@@ -142,12 +135,21 @@ class JobRunner:
 
     def fetch_archived(self, submission_id: str, emit: Emit) -> Outcome | None:
         """The outcome of a job that ended unfetched before its cluster did, and its events; None if there is none."""
-        info, log = self._archived(submission_id)
+        info, log = self.archived(submission_id)
         if info is None:
             return None
         reader = JobLog(nonce_of(info), emit)
         reader.finish(log)
-        return _verdict(info, reader.outcome)
+        return verdict(info, reader.outcome)
+
+    def archived(self, submission_id: str) -> tuple[dict[str, Any] | None, str]:
+        """Record and log of a job, as the head left them when it ended."""
+        folder = self._folder_of(submission_id)
+        try:
+            info = json.loads((folder / "info.json").read_bytes())
+            return info, (folder / "log.txt").read_bytes().decode(errors="replace")
+        except (OSError, ValueError):
+            return None, ""
 
     def forget(self, submission_id: str) -> None:
         """Drop what is kept of the job here; to be called when its outcome is safe elsewhere."""
@@ -158,9 +160,9 @@ class JobRunner:
         return self._api
 
     @property
-    def own_cluster(self) -> bool:
-        """Whether the cluster ends when nobody needs it."""
-        return self._cluster is None or self._cluster.embedded
+    def gone(self) -> bool:
+        """Whether there is no use in asking again: the cluster was ours, and has ended."""
+        return self._cluster is None or (self._cluster.embedded and not is_running(self._folder))
 
     def _needed_api(self) -> JobsApi:
         if self._api is None:
@@ -179,121 +181,6 @@ class JobRunner:
         wire = {"invocation": here.to_wire(), "nonce": nonce, "environ": dict(os.environ)}
         write_private(path, json.dumps(wire).encode())
         return path
-
-    def _archived(self, submission_id: str) -> tuple[dict[str, Any] | None, str]:
-        folder = self._folder_of(submission_id)
-        try:
-            info = json.loads((folder / "info.json").read_bytes())
-            return info, (folder / "log.txt").read_bytes().decode(errors="replace")
-        except (OSError, ValueError):
-            return None, ""
-
-
-class _Follower:
-    """One `follow`: what has been read of the job so far."""
-
-    def __init__(self, runner: JobRunner, submission_id: str, emit: Emit, timeout: float | None) -> None:
-        self._runner = runner
-        self._id = submission_id
-        self._emit = emit
-        self._timeout = timeout
-        self._started = self._answered = time.monotonic()
-        self._reader: JobLog | None = None
-        self._stop_deadline: float | None = None
-        self._told_pending = False
-
-    def run(self, stop: threading.Event) -> Outcome | None:
-        while True:
-            before = time.monotonic()
-            outcome = self._poll()
-            if outcome is not None:
-                return outcome
-            now = time.monotonic()
-            pause = _EAGER_POLL_SECONDS if now - self._started < _EAGER_SECONDS else _POLL_SECONDS
-            # A long log is long to fetch: the more it costs the less often.
-            if stop.wait(max(pause, 5 * (now - before))):
-                return None
-
-    def _poll(self) -> Outcome | None:
-        try:
-            outcome = self._look()
-        except ClusterUnreachable:
-            if self._runner.own_cluster:
-                return self._lost()
-            if time.monotonic() - self._answered > _PATIENCE_SECONDS:
-                raise
-            return None
-        self._answered = time.monotonic()
-        return outcome
-
-    def _look(self) -> Outcome | None:
-        api = self._runner.api
-        info = api.info(self._id) if api is not None else None
-        if api is None or info is None:
-            return self._lost()
-        if info["status"] == "PENDING":
-            self._tell_pending(info)
-        else:
-            self._read(info, api.logs(self._id))
-        if info["status"] in TERMINAL:
-            return self._ended(info)
-        return self._enforce_timeout(info)
-
-    def _read(self, info: dict[str, Any], log: str) -> None:
-        self._reader = self._reader or JobLog(nonce_of(info), self._emit)
-        ended = info["status"] in TERMINAL
-        (self._reader.finish if ended else self._reader.feed)(log)
-
-    def _ended(self, info: dict[str, Any]) -> Outcome:
-        outcome = self._reader.outcome if self._reader is not None else None
-        if self._stop_deadline is not None and info["status"] != "SUCCEEDED":
-            return self._timed_out()
-        return _verdict(info, outcome)
-
-    def _enforce_timeout(self, info: dict[str, Any]) -> Outcome | None:
-        if self._timeout is None:
-            return None
-        if self._stop_deadline is not None:
-            return self._timed_out() if time.monotonic() > self._stop_deadline else None
-        age = max(time.monotonic() - self._started, time.time() - (info.get("start_time") or 0) / 1000)
-        if age > self._timeout:
-            self._stop_deadline = time.monotonic() + _STOP_SECONDS
-            self._runner.cancel(self._id)
-        return None
-
-    def _timed_out(self) -> Outcome:
-        return Outcome("TimedOut", error=ErrorInfo("TimedOut", f"the job took longer than {self._timeout:g} s"))
-
-    def _lost(self) -> Outcome:
-        archived = self._runner.fetch_archived(self._id, self._emit) if self._reader is None else None
-        return archived or Outcome("JobLost", error=ErrorInfo("JobLost", f"Ray knows no job {self._id} any more"))
-
-    def _tell_pending(self, info: dict[str, Any]) -> None:
-        if not self._told_pending and time.monotonic() - self._started > _PENDING_SECONDS:
-            self._told_pending = True
-            self._emit(Log("message", {"message": f"still waiting: {info.get('message')}"}, level="warning"))
-
-
-def nonce_of(info: dict[str, Any]) -> str:
-    """The nonce of the job's lines; one that nothing carries for a job that is not ours."""
-    return str((info.get("metadata") or {}).get(_NONCE) or new_nonce())
-
-
-def _verdict(info: dict[str, Any], outcome: Outcome | None) -> Outcome:
-    """From Ray's word on how the process ended and from the record of the outcome; neither is enough alone."""
-    status, message = info["status"], (info.get("message") or "").strip()
-    if status == "STOPPED":
-        return Outcome("Cancelled", error=ErrorInfo("Cancelled", "the job was stopped"))
-    if status not in TERMINAL:
-        return Outcome("JobLost", error=ErrorInfo("JobLost", "the cluster was ended while the job ran"))
-    if outcome is None and status == "SUCCEEDED":
-        message = "the job's process ended well, but without a record of its outcome"
-    elif outcome is not None and outcome.ok and status == "FAILED":
-        message = f"the action completed, but its process failed afterwards: {message}"
-    elif outcome is not None:
-        return outcome
-    kind = info.get("error_type") or "WorkerDied"
-    return Outcome("WorkerDied", error=ErrorInfo(kind, message or f"the job's status is {status}"))
 
 
 def _python(runtime_env: dict[str, Any]) -> str:

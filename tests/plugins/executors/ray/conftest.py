@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from synapse_spec.plugins.events import Event
-from synapse_spec.plugins.execution import Invocation, Outcome
+from synapse_spec.plugins.execution import Invocation
 from synapse_spec.plugins.executors.ray.cluster import Cluster, Lease, reach
 from synapse_spec.plugins.executors.ray.embedded import Head
 from synapse_spec.plugins.executors.ray.job import JobRunner
 from synapse_spec.plugins.executors.ray.task import TaskPool
+from synapse_spec.plugins.outcome import Outcome
 from synapse_spec.plugins.source import PluginSource
 
 ACTIONS = """
@@ -72,6 +73,12 @@ def forge(params, ctx):
 @pytest.fixture(autouse=True)
 def _no_cluster_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ray_imported() -> None:
+    """Importing Ray changes sys.path and the environment, which no test's own doing should seem to be."""
+    import ray  # noqa: F401
 
 
 @pytest.fixture(scope="session")

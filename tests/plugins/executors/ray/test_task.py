@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from synapse_spec.plugins.events import Event, Output, Progress
-from synapse_spec.plugins.execution import Invocation, Outcome
+from synapse_spec.plugins.execution import Invocation
 from synapse_spec.plugins.executors.ray.task import TaskOptions, TaskPool
+from synapse_spec.plugins.outcome import Outcome
 from synapse_spec.plugins.source import PluginSource
 from tests.plugins.executors.ray.conftest import alive, eventually, write_plugin
 

@@ -1,0 +1,148 @@
+"""One document by itself, without its plugin: whether it is a Run, and what of it does not fit the envelope.
+
+Pure; called by `load`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from functools import cache
+from typing import Any
+
+from synapse_spec.plugins.yaml import KeyPath
+from synapse_spec.spec import references
+from synapse_spec.spec.check import Checker, Problem, dotted
+from synapse_spec.spec.envelope import LATER, RUN
+from synapse_spec.spec.model import API_VERSION
+from synapse_spec.spec.wording import listed
+
+API_GROUP = API_VERSION.partition("/")[0]
+_CODES = {"value": "SS101", "missing": "SS102", "unknown": "SS103"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is wrong, at a key path: at its key when `on_key`; `meant` is the field that an unknown one comes close to."""
+
+    code: str
+    message: str
+    path: KeyPath = ()
+    hint: str | None = None
+    on_key: bool = False
+    meant: str | None = None
+
+
+def is_ours(document: Any) -> bool:
+    """In a folder, other tools' documents are passed over; one of ours whose header has a typo is not."""
+    if not isinstance(document, dict):
+        return False
+    if str(document.get("apiVersion", "")).startswith(API_GROUP):
+        return True
+    if "apiVersion" not in document and document.get("kind") == "Run":
+        return True
+    texts = [value[:40] for value in document.values() if isinstance(value, str)]
+    return bool(get_close_matches(API_VERSION, texts, 1, 0.8))
+
+
+def check_document(document: Any) -> list[Finding]:
+    """All that is wrong with it; one that is no Run is not looked at any further."""
+    if not isinstance(document, dict) or not {"apiVersion", "kind"} & document.keys():
+        return [Finding("SS003", f"this is not a Run: it starts with 'apiVersion: {API_VERSION}' and 'kind: Run'")]
+    kind, version = document.get("kind", "Run"), document.get("apiVersion", API_VERSION)
+    if str(kind).casefold() != "run":
+        near = get_close_matches(str(kind).capitalize(), ["Run"], 1)
+        hint = "synapse writes it; name the spec instead" if kind == "RunStatus" else near and "did you mean 'Run'?"
+        return [Finding("SS003", f"this is of kind {kind!r}, not a Run", ("kind",), hint or None)]
+    if version != API_VERSION:
+        hint = f"this version of synapse reads '{API_VERSION}'"
+        return [Finding("SS101", f"apiVersion: {version!r} is not known", ("apiVersion",), hint)]
+    problems = _envelope().problems(document)
+    if not problems:
+        return list(_stray_references(document))
+    stray = list(_stray_references(document))
+    elsewhere = {finding.path for finding in stray}
+    return stray + [_finding(item) for item in _placed(problems, document) if item.path not in elsewhere]
+
+
+def salvage(document: Any, findings: list[Finding]) -> dict[str, Any] | None:
+    """The document without its fields that are wrong, so that the others can be checked further; None if that needs them."""
+    if not findings:
+        return dict(document)
+    if not isinstance(document, dict) or any(item.code == "SS003" for item in findings):
+        return None
+    copy = {key: dict(value) if isinstance(value, dict) else value for key, value in document.items()}
+    for item in findings:
+        match item.path:
+            case (name,):
+                copy.pop(name, None)
+            case (name, field, *_) if isinstance(copy.get(name), dict):
+                copy[name].pop(field, None)
+    spec = copy.get("spec")
+    # Params that were meant, but stand elsewhere, would all be said to be missing.
+    lost = isinstance(spec, dict) and "params" not in spec and any(item.path[:1] == ("spec",) for item in findings)
+    return None if lost or _envelope().problems(copy) else copy
+
+
+@cache
+def _envelope() -> Checker:
+    return Checker(RUN, references=False)
+
+
+def _stray_references(document: dict[str, Any]) -> Iterator[Finding]:
+    """References where none is resolved."""
+    for path, reference in references.find(document):
+        in_value = path[:2] == ("spec", "params") and len(path) > 2 or path[:2] == ("spec", "env") and len(path) == 3
+        if not in_value and path[:2] != ("metadata", "annotations"):
+            message = f"{dotted(path)}: '{reference}' cannot stand here"
+            yield Finding("SS301", message, path, "references are for the values in params and env")
+
+
+def _placed(problems: list[Problem], document: dict[str, Any]) -> Iterator[Problem]:
+    """Fields that are known elsewhere are sent there; where their mapping is missing, that alone is said."""
+    strays: dict[str, list[str]] = {}
+    for problem in problems:
+        home = _homes().get(str(problem.path[-1])) if problem.kind == "unknown" else None
+        if home is not None and len(problem.path) == 1 and home not in document:
+            strays.setdefault(home, []).append(problem.text)
+    for problem in problems:
+        if problem.kind == "missing" and problem.path == () and problem.text in strays:
+            names = [name for name in document if name in strays[problem.text]]
+            yield replace(problem, hint=f"{listed(names, 'and')} {'belong' if len(names) > 1 else 'belongs'} under it")
+        elif problem.kind != "unknown":
+            yield problem
+        elif len(problem.path) > 1 or not any(problem.text in names for names in strays.values()):
+            yield replace(problem, hint=_way_out(problem))
+
+
+def _way_out(problem: Problem) -> str | None:
+    """Where an unknown field belongs, if that is known."""
+    parent, name = dotted(problem.path[:-1]), problem.text
+    if parent == "spec" and name in LATER:
+        return "not supported by this version"
+    home = _homes().get(name)
+    if home is not None and home != parent:
+        return f"it belongs under '{home}'"
+    if parent == "spec" and problem.meant is None:
+        return f"{problem.hint}; what the action takes goes under 'params'"
+    return problem.hint
+
+
+@cache
+def _homes() -> dict[str, str]:
+    """Field -> the mapping that takes it."""
+    top = RUN["properties"]
+    homes = dict.fromkeys(top["metadata"]["properties"], "metadata")
+    for name in ("resources", "retry"):
+        homes |= dict.fromkeys(top["spec"]["properties"][name]["properties"], f"spec.{name}")
+    return homes | dict.fromkeys(top["spec"]["properties"], "spec")
+
+
+def _finding(problem: Problem) -> Finding:
+    place = dotted(problem.path[:-1] if problem.on_key else problem.path)
+    messages = {
+        "unknown": f"unknown field {problem.text!r}{' in ' + place if place else ''}",
+        "missing": f"{place + ': ' if place else ''}{problem.text!r} is required",
+        "value": f"{place + ': ' if place else ''}{problem.text}",
+    }
+    message, code = messages[problem.kind], _CODES[problem.kind]
+    return Finding(code, message, problem.path, problem.hint, problem.on_key, problem.meant)

@@ -1,0 +1,83 @@
+"""Turns what is wrong with a plugin into a diagnostic of the run that names it. Called by `validate`."""
+
+import os
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from synapse_spec.plugins import yaml
+from synapse_spec.plugins.errors import (
+    ActionNotFoundError,
+    PluginConfigError,
+    PluginError,
+    PluginLoadError,
+    PluginNotFoundError,
+)
+from synapse_spec.plugins.source import CONFIG_NAME
+from synapse_spec.spec import syntax
+from synapse_spec.spec.catalog import SchemasNotFresh
+from synapse_spec.spec.diagnostics import Diagnostic
+from synapse_spec.spec.load import diagnose
+from synapse_spec.spec.model import Run
+
+
+def plugin_problem(run: Run, error: PluginError) -> Diagnostic:
+    """The diagnostic; an error that is none of the plugin's is raised again."""
+    details = error.details if isinstance(error.details, dict) else {}
+    match error:
+        case ActionNotFoundError():
+            return _no_action(run, list(error.details or ()))
+        case PluginConfigError() if "path" in details:
+            return _bad_config(error.message, **details)
+        case PluginConfigError():
+            return diagnose(run, "SS202", error.message, ("spec", "plugin"))
+        case PluginNotFoundError() if run.plugin.path is not None:
+            return _no_folder(run, run.plugin.path)
+        case PluginNotFoundError():
+            return diagnose(run, "SS201", error.message, ("spec", "plugin", "module"))
+        case PluginLoadError():
+            return diagnose(run, "SS204", error.message, ("spec", "action"), hint=_install(details))
+        case SchemasNotFresh():
+            return diagnose(run, "SS205", error.message, ("spec", "action"), hint="run 'synapse schema export'")
+    raise error
+
+
+def _bad_config(message: str, path: str, line: int = 1, column: int = 1, **_: Any) -> Diagnostic:
+    shown = _shown(path)
+    try:
+        data = Path(path).read_bytes()
+        yaml.parse(data)
+    except OSError:
+        return Diagnostic("SS202", message, shown)
+    except yaml.YamlError as error:
+        return syntax.diagnosed(error, data, shown, "SS202")
+    return Diagnostic("SS202", message, shown, yaml.Span(line, column, line, column + 1))
+
+
+def _no_action(run: Run, offered: list[str]) -> Diagnostic:
+    near = get_close_matches(run.action, offered, 1)
+    hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(offered) or 'none'}"
+    return diagnose(run, "SS203", f"the plugin has no action {run.action!r}", ("spec", "action"), hint=hint)
+
+
+def _no_folder(run: Run, path: Path) -> Diagnostic:
+    written = str(run.spec["plugin"]["path"])
+    if path.exists():
+        message = f"{written!r} is no plugin: it has neither {CONFIG_NAME} nor an action in its code"
+        return diagnose(run, "SS201", message, ("spec", "plugin", "path"))
+    beside = [item.parent.name for item in path.parent.glob(f"*/{CONFIG_NAME}")]
+    near = get_close_matches(path.name, beside, 1)
+    meant = os.path.normpath(os.path.join(written, "..", near[0])) if near else None
+    hint = f"did you mean '{meant}'?" if meant else f"looked for in {_shown(path)}, relative to this file"
+    return diagnose(run, "SS201", f"there is no folder {written!r}", ("spec", "plugin", "path"), hint=hint)
+
+
+def _install(details: dict[str, Any]) -> str | None:
+    missing = details.get("missing")
+    return f"install {missing!r} here, or export the schemas where it is installed" if missing else None
+
+
+def _shown(path: str | Path) -> str:
+    """A path as a person would name it from here."""
+    near = os.path.relpath(path)
+    return str(path) if near.startswith(os.pardir) else near

@@ -1,0 +1,231 @@
+"""What is wrong with a text that is not our YAML, in plain words, with the usual cause. Pure; called by `load`."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from synapse_spec.plugins.yaml import Span, YamlError
+from synapse_spec.spec.diagnostics import Diagnostic, source_lines
+
+_CONFLICT = re.compile(r"<{7}( |$)")
+_OPENING_QUOTE = re.compile(r"""(?:^|[\s\[{,])(["'])""")
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """The answer; a place only where the reader's is not the best one."""
+
+    message: str
+    hint: str | None = None
+    line: int | None = None
+    column: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """The text and the place, 1-based, where reading it failed."""
+
+    lines: list[str]
+    line: int
+    column: int
+
+    @property
+    def row(self) -> str:
+        return self.lines[self.line - 1] if self.line <= len(self.lines) else ""
+
+    @property
+    def before(self) -> str:
+        return self.row[: self.column - 1]
+
+    @property
+    def value(self) -> str:
+        """What is written at the place, to the end of the value."""
+        rest = re.split(r"\s#", self.row[self.column - 1 :])[0].strip()
+        return re.split(r"[,\]}]", rest)[0] if re.search(r"[\[{]", self.before) else rest
+
+    def above(self) -> tuple[int, str]:
+        """The last line before this one that is no comment and not empty."""
+        for number in range(self.line - 1, 0, -1):
+            row = self.lines[number - 1]
+            if row.strip() and not row.lstrip().startswith("#"):
+                return number, row
+        return 0, ""
+
+
+def diagnosed(error: YamlError, data: bytes, shown: str, code: str = "SS002") -> Diagnostic:
+    """The diagnostic of a file that could not be read as YAML."""
+    text = _Text(source_lines(data.decode("utf-8", errors="replace")), error.line, error.column)
+    said = _conflict(text) or _first(error.message, text)
+    line, column = said.line or error.line, said.column or error.column
+    return Diagnostic(code, said.message, shown, Span(line, column, line, column + 1), said.hint)
+
+
+def _first(message: str, text: _Text) -> _Said:
+    for pattern, answer in _ANSWERS:
+        match = re.search(pattern, message)
+        if match is not None:
+            return answer(match, text)
+    return _Said(message)
+
+
+def _conflict(text: _Text) -> _Said | None:
+    for number, row in enumerate(text.lines, 1):
+        if _CONFLICT.match(row):
+            hint = "keep one side, and remove the lines of <<<<<<<, ======= and >>>>>>>"
+            return _Said("a merge conflict was left in the file", hint, number, 1)
+    return None
+
+
+def _duplicate(match: re.Match[str], text: _Text) -> _Said:
+    key, indent = match[1], len(text.before)
+    again = re.compile(rf"""(?:^|[\s{{,])["']?{re.escape(key)}["']?\s*:""")
+    said = f"the key {key!r} is given twice"
+    if again.search(text.before):
+        return _Said(said, "remove one of them")
+    for number in range(text.line - 1, 0, -1):
+        row = text.lines[number - 1]
+        if again.match(row[indent:]) and not row[:indent].strip(" -?"):
+            return _Said(said, f"it is given first in line {number}")
+        if row.strip() and not row[:indent].isspace() and indent and not row.lstrip().startswith("#"):
+            break
+    return _Said(said, "remove one of them")
+
+
+def _tab(_: re.Match[str], text: _Text) -> _Said:
+    column = text.row.find("\t") + 1
+    return _Said("a tab is used for indentation", "indent with blanks", column=column or None)
+
+
+def _misplaced(match: re.Match[str], text: _Text) -> _Said:
+    """A key, a list item or a colon where none can be."""
+    row, indent = text.row, len(text.row) - len(text.row.lstrip())
+    if "\t" in row[:indent]:
+        return _tab(match, text)
+    if row[indent:].startswith("- ") and indent + 1 == text.column:
+        return _Said("a list item stands among keys", "a value is either a list or a mapping; is the indentation right?")
+    inline = re.match(r"\s*(?:- )*([^\s:][^:]*):\s+(\S.*)", row)
+    if inline and inline.end(1) + 1 < text.column:
+        value = re.split(r"\s#", inline[2])[0].strip()
+        quoted = value.replace('"', '\\"')
+        return _Said("a value that holds ': ' must be quoted", f'write {inline[1]}: "{quoted}"')
+    number, above = text.above()
+    outer = len(above) - len(above.lstrip())
+    if indent > outer:
+        said = f"this line is indented further than line {number}, which has a value already"
+        return _Said(said, "indent both alike", column=indent + 1)
+    hint = f"line {number} is indented by {outer} blanks, this one by {indent}"
+    return _Said("the indentation fits no line above", hint, column=indent + 1)
+
+
+def _no_colon(_: re.Match[str], text: _Text) -> _Said:
+    glued = re.match(r"\s*(?:- )*([^\s:]+):(\S.*)", text.row)
+    if glued:
+        hint = f"write '{glued[1]}: {glued[2].rstrip()}'"
+        return _Said("there is no blank after the colon", hint, column=glued.end(1) + 1)
+    return _Said("this is neither 'key: value' nor a list item", "a key is followed by a colon and a blank")
+
+
+def _open_quote(_: re.Match[str], text: _Text) -> _Said:
+    for number in range(text.line, 0, -1):
+        row = text.lines[number - 1]
+        for match in _OPENING_QUOTE.finditer(row):
+            if row[match.start(1) :].count(match[1]) % 2:
+                quote = match[1]
+                return _Said(f"the {quote} is never closed", f"end the text with {quote}", number, match.start(1) + 1)
+    return _Said("a quote is never closed")
+
+
+def _open_bracket(_: re.Match[str], text: _Text) -> _Said:
+    reference = re.search(r"\$\{\{.*?\}\}", text.row)
+    if reference and reference.start() < text.column <= reference.end():
+        said = "a reference inside { } or [ ] must be quoted"
+        return _Said(said, f'write "{reference[0]}"', column=reference.start() + 1)
+    opened = _innermost_open(text.lines)
+    if opened is None:
+        return _Said("a comma is missing between two entries")
+    bracket, line, column = opened
+    closing = {"[": "]", "{": "}"}[bracket]
+    return _Said(f"the {bracket} is never closed", f"end it with {closing}", line, column)
+
+
+def _innermost_open(lines: list[str]) -> tuple[str, int, int] | None:
+    """The last bracket that is still open where the text ends, as far as quotes and comments can be told apart."""
+    stack: list[tuple[str, int, int]] = []
+    for number, row in enumerate(lines, 1):
+        plain = re.sub(r"\"(?:\\.|[^\"\\])*\"|'[^']*'|(?:^|\s)#.*", lambda match: " " * len(match[0]), row)
+        for match in re.finditer(r"[\[{}\]]", plain):
+            starts_value = not plain[: match.start()].strip() or re.search(r"(:|-|,|\[|\{)\s*$", plain[: match.start()])
+            if match[0] in "[{" and (stack or starts_value):
+                stack.append((match[0], number, match.start() + 1))
+            elif match[0] in "]}" and stack:
+                stack.pop()
+    return stack[-1] if stack else None
+
+
+def _key(match: re.Match[str], text: _Text) -> _Said:
+    if match[1].startswith("("):
+        if "{{" in text.row:
+            return _Said("'{{' starts a mapping in YAML", "quote it if it is text; a reference is written ${{ }}")
+        return _Said("a key must be a string, not a list or a mapping")
+    word = {"None": "null", "True": "true", "False": "false"}.get(match[1], match[1])
+    if word == "null" and not re.search(r"(null|~)\s*:", text.row, re.IGNORECASE):
+        return _Said("there is no key before the colon", "is a comma missing, or a key?")
+    at = re.search(rf"\b{re.escape(word)}\s*:", text.row, re.IGNORECASE)
+    return _Said(f"a key must be a string, and {word} is not", f'quote it: "{word}"', column=at and at.start() + 1)
+
+
+def _tag(match: re.Match[str], text: _Text) -> _Said:
+    tag = match[1]
+    for number in range(text.line, max(text.line - 3, 0), -1):
+        at = text.lines[number - 1].rfind(tag) if number <= len(text.lines) else -1
+        if at >= 0:
+            return _Said(f"the tag {tag} is not taken: values are plain JSON", "write the value itself", number, at + 1)
+    return _Said(f"the tag {tag} is not taken: values are plain JSON", "write the value itself")
+
+
+def _quote_it(said: str) -> Callable[[re.Match[str], _Text], _Said]:
+    return lambda match, text: _Said(said.format(*match.groups()), f'quote it: "{text.value}"')
+
+
+def _plainly(said: str, hint: str | None = None) -> Callable[[re.Match[str], _Text], _Said]:
+    return lambda match, text: _Said(said.format(*match.groups()), hint)
+
+
+_ANSWERS: list[tuple[str, Callable[[re.Match[str], _Text], _Said]]] = [
+    (r"duplicate mapping key: (.*)", _duplicate),
+    (r"a tab cannot be used", _tab),
+    (r"a block collection cannot be a mapping key", _misplaced),
+    (r"expected ':' after mapping key|implicit mapping key cannot span", _no_colon),
+    (r"quoted scalar must be indented|unterminated (?:double|single)", _open_quote),
+    (r"unclosed flow|missing ',' between|implicit key of a flow", _open_bracket),
+    (r"unexpected '(.)' with no open", _plainly("there is no bracket that this {0} closes", "quote it if it is text")),
+    (r"empty flow entry", _plainly("there is nothing between two commas", "remove one of them")),
+    (
+        r"unexpected content after quoted",
+        _plainly("there is more text after the closing quote", "inside '…' a ' is written ''; inside \"…\" a \" is \\\""),
+    ),
+    (r"'(.)' is a reserved indicator", _quote_it("a value cannot start with {0} unless it is quoted")),
+    (r"unknown alias: \*(.*)", _quote_it("a value that starts with * is an alias, and there is no anchor &{0}")),
+    (r"expected (?:alias|anchor) name", _quote_it("a value cannot start with * or & unless it is quoted")),
+    (
+        r"unknown escape character: '(.*)'",
+        _plainly("{0} means nothing inside double quotes", "use single quotes, or write \\\\ for a backslash"),
+    ),
+    (r"a key must be a string, and (.*) is not", _key),
+    (r"the tag (\S+) is not allowed", _tag),
+    (r"(\S+) is not a JSON number", _plainly("{0} is no number that JSON knows", "leave it out, or quote it if it is text")),
+    (r"invalid unicode code point: (.*)", _plainly("there is no character {0}")),
+    (r"alias bomb", _plainly("the aliases stand for too many values", "write the values out")),
+    (r"maximum nesting depth \((\d+)\)", _plainly("there are more than {0} levels")),
+    (r"invalid UTF-8: (.*)", _plainly("the file is not UTF-8: {0}", "save it as UTF-8")),
+    (
+        r"a block sequence cannot start",
+        _plainly("a list cannot start on the line of its key", "put each '- ' on a line of its own, or quote the text"),
+    ),
+    (r"sequence entry is indented past", _plainly("the items of the list are not indented alike")),
+    (r"after block scalar indicator", _plainly("the text starts on the line after | or >")),
+    (
+        r"trailing content|after document-end",
+        _plainly("this does not belong to what stands above", "is it indented right? Another document starts with ---"),
+    ),
+]

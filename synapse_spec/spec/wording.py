@@ -1,0 +1,227 @@
+"""How schemas and what does not fit them are said in words. Pure; called by `check` and `reference_checks`."""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
+
+_KINDS = {"object": "mapping", "array": "list"}
+
+
+def said(error: "ValidationError") -> str:
+    """What is wrong with the value."""
+    value, limit = short(error.instance), error.validator_value
+    words = {
+        "type": lambda: f"{value} is not {kind(error.schema)}",
+        "enum": lambda: f"{value} is none of {listed(limit)}",
+        "const": lambda: f"{value} must be {short(limit)}",
+        "minimum": lambda: f"{value} is less than the minimum of {limit}",
+        "maximum": lambda: f"{value} is greater than the maximum of {limit}",
+        "exclusiveMinimum": lambda: f"{value} must be greater than {limit}",
+        "exclusiveMaximum": lambda: f"{value} must be less than {limit}",
+        "multipleOf": lambda: f"{value} is not a multiple of {limit}",
+        "pattern": lambda: f"{value} {error.schema.get('patternErrorMessage') or f'does not match {limit}'}",
+        "minLength": lambda: "must not be empty" if limit == 1 else f"{value} is shorter than {limit} characters",
+        "maxLength": lambda: f"{value} is longer than {_count(limit, 'character')}",
+        "minItems": lambda: f"{_count(len(error.instance), 'item')}; at least {limit} must be given",
+        "maxItems": lambda: f"{_count(len(error.instance), 'item')}; at most {limit} may be given",
+        "uniqueItems": lambda: f"{_repeated(error.instance)} is given twice",
+        "minProperties": lambda: f"{_of_properties(error.schema)} must be given",
+        "maxProperties": lambda: f"only {_of_properties(error.schema, 'and')} may be given",
+        "oneOf": lambda: f"{value} fits more than one of the forms that it may have",
+    }
+    if error.validator in words:
+        return words[str(error.validator)]()
+    return f"{value} does not fit {error.validator}: {short(limit)}"
+
+
+def help_with(error: "ValidationError") -> str | None:
+    """The way out for a value of the wrong kind, else what the schema says of it."""
+    value, schema = error.instance, error.schema
+    if error.validator == "type":
+        kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+        if value is None:
+            return "give it a value, or leave the key out"
+        if "string" in kinds and not isinstance(value, dict | list):
+            return f'quote it: "{short(value)}"'
+        if isinstance(value, str) and (meant := _without_quotes(value, kinds)):
+            return f"write {meant}"
+        if "array" in kinds and not isinstance(value, dict):
+            return f"write [{value if isinstance(value, str) else short(value)}]"
+    if error.validator == "enum" and (near := near_hint(error.instance, error.validator_value)):
+        return near
+    return described(schema)
+
+
+def how_to_add(schema: dict[str, Any], name: str, root: dict[str, Any]) -> str:
+    """How a missing key is given."""
+    field = _field(schema, name, root)
+    if "const" in field:
+        return f"add '{name}: {field['const']}'"
+    facts = _facts(field, root)
+    about = described(field)
+    return f"add '{name}'" + (f" ({facts})" if facts else "") + (f": {about}" if about else "")
+
+
+def suggest(name: str, given: dict[str, Any], schema: dict[str, Any], root: dict[str, Any]) -> tuple[str, str | None]:
+    """What to write instead of an unknown key, and the known key that it comes close to, if it does."""
+    known = list(schema.get("properties", {}))
+    near = _closest(name, [item for item in known if item not in given])
+    if near is None:
+        return f"known here: {', '.join(known)}" if known else "nothing is taken here", None
+    facts = _facts(_field(schema, near, root), root)
+    return f"did you mean {near!r}?" + (f" ({facts})" if facts else ""), near
+
+
+def unknown_names(instance: dict[str, Any], schema: dict[str, Any]) -> list[str]:
+    patterns = [re.compile(pattern) for pattern in schema.get("patternProperties", {})]
+    known = schema.get("properties", {})
+    return [name for name in instance if name not in known and not any(item.search(name) for item in patterns)]
+
+
+def near_hint(value: Any, options: Iterable[Any]) -> str | None:
+    near = _closest(str(value), [str(option) for option in options])
+    return f"did you mean {near!r}?" if near else None
+
+
+def described(schema: dict[str, Any]) -> str | None:
+    """The schema's description, and its default."""
+    about = str(schema.get("description", "")).strip().split("\n")[0]
+    if "default" not in schema:
+        return about or None
+    default = f"default {_literal(schema['default'])}"
+    return f"{about.removesuffix('.')} ({default})" if about else default
+
+
+def kind(schema: Any, root: dict[str, Any] | None = None) -> str:
+    """`an integer`, `a string or null`: what the schema takes, with articles."""
+    names = _kinds(schema, root or {})
+    if not names:
+        return "of a form that is taken here"
+    return listed([name if name == "null" or " " in name else f"{_article(name)} {name}" for name in names], "or", str)
+
+
+def followed(schema: Any, root: Any) -> dict[str, Any]:
+    """The schema itself behind `$ref`s into `$defs`."""
+    while isinstance(schema, dict) and str(schema.get("$ref", "")).startswith("#/$defs/"):
+        schema = root.get("$defs", {}).get(schema["$ref"].removeprefix("#/$defs/"))
+    return schema if isinstance(schema, dict) else {}
+
+
+def inlined(schema: Any, root: Any) -> dict[str, Any]:
+    """The schema with the `$ref`s of its own branches followed, so that it can be read without its root."""
+    schema = followed(schema, root)
+    for word in ("anyOf", "oneOf"):
+        if word in schema:
+            schema = schema | {word: [inlined(branch, root) for branch in schema[word]]}
+    return schema
+
+
+def discriminator(schemas: Sequence[dict[str, Any]]) -> tuple[str, list[Any]] | None:
+    """The property whose constant tells the forms of a mapping apart, with its values."""
+    forms = [schema for schema in schemas if "properties" in schema]
+    for name in forms[0]["properties"] if len(forms) > 1 else ():
+        values = [constants(form, name) for form in forms]
+        flat = [value for each in values for value in each]
+        if all(values) and len({str(value) for value in flat}) == len(flat):
+            return name, flat
+    return None
+
+
+def constants(schema: dict[str, Any], name: str) -> list[Any]:
+    """The only values that property `name` may have; [] where it is free."""
+    field = schema.get("properties", {}).get(name, {})
+    return [field["const"]] if "const" in field else list(field.get("enum", ()))
+
+
+def listed(items: Iterable[Any], last: str = "or", show: Any = None) -> str:
+    """`a, b or c`."""
+    words = [(show or short)(item) for item in items]
+    return f" {last} ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+
+
+def short(value: Any) -> str:
+    """A value as a message may show it."""
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…{text[-1]}"
+
+
+def _literal(value: Any) -> str:
+    """A default, whole if it is short."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return short(value) if isinstance(value, str) or len(text) > 40 else text
+
+
+def _facts(field: dict[str, Any], root: dict[str, Any]) -> str:
+    """`number, default 0.001`."""
+    facts = [listed(_kinds(field, root), "or", str)]
+    if "default" in field:
+        facts.append(f"default {_literal(field['default'])}")
+    return ", ".join(fact for fact in facts if fact)
+
+
+def _kinds(schema: Any, root: dict[str, Any]) -> list[str]:
+    """The kinds of value that a schema takes, without articles; [] where it says nothing."""
+    schema = followed(schema, root) if isinstance(schema, dict) and "$ref" in schema else schema
+    if not isinstance(schema, dict):
+        return []
+    branches = schema.get("anyOf") or schema.get("oneOf")
+    if branches:
+        parts = [_kinds(branch, root) for branch in branches]
+        return list(dict.fromkeys(name for part in parts for name in part)) if all(parts) else []
+    if "const" in schema:
+        return [short(schema["const"])]
+    if "enum" in schema:
+        return [f"one of {listed(schema['enum'])}"]
+    kinds = schema.get("type", ())
+    return [_KINDS.get(name, name) for name in ([kinds] if isinstance(kinds, str) else kinds)]
+
+
+def _field(schema: dict[str, Any], name: str, root: dict[str, Any]) -> dict[str, Any]:
+    field = schema.get("properties", {}).get(name, {})
+    return followed(field, root) | field if isinstance(field, dict) else {}
+
+
+def _article(noun: str) -> str:
+    return "an" if noun[0] in "aeiou" else "a"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _closest(name: str, options: list[str]) -> str | None:
+    """The option that comes close to `name`, however they are written: runtime_env is runtimeEnv."""
+    plain = {re.sub(r"[-_\s]", "", option).casefold(): option for option in options}
+    near = get_close_matches(re.sub(r"[-_\s]", "", name).casefold(), plain, 1, 0.7)
+    return plain[near[0]] if near else None
+
+
+def _of_properties(schema: dict[str, Any], last: str = "or") -> str:
+    return f"one of {listed(schema.get('properties', {}), last)}"
+
+
+def _repeated(items: list[Any]) -> str:
+    return next((short(item) for index, item in enumerate(items) if item in items[:index]), "an item")
+
+
+def _without_quotes(text: str, kinds: list[str]) -> str | None:
+    """What a string stands for, where that is what is asked for: "3" for 3, yes for true."""
+    word = text.strip().lower()
+    if "boolean" in kinds and word in ("yes", "on", "true", "y"):
+        return "true"
+    if "boolean" in kinds and word in ("no", "off", "false", "n"):
+        return "false"
+    if "number" in kinds and re.fullmatch(r"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?", word):
+        return f"{word} without quotes"
+    return f"{word} without quotes" if "integer" in kinds and re.fullmatch(r"[-+]?\d+", word) else None

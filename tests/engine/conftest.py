@@ -1,0 +1,16 @@
+"""Fixtures of the engine's tests."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.engine.project import Project
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    """A workspace with a plugin; nothing of ours may be left at work in this process after the test."""
+    yield Project(tmp_path)
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("synapse-")]
