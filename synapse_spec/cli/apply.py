@@ -1,17 +1,15 @@
 """`synapse apply`: run what is due and write the statuses."""
 
-import contextlib
 import json
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from synapse_spec.cli.exits import GAVE_UP, LOCKED, OK, RUN_FAILED, UNREACHABLE
-from synapse_spec.cli.output import emit, format_option, say
-from synapse_spec.cli.session import Session, open_session, selection
+from synapse_spec.cli.output import emit, format_option, only_ours_on_stdout, say
+from synapse_spec.cli.session import Selection, Session, open_session, selection
 from synapse_spec.spec.quantities import seconds
 
 if TYPE_CHECKING:
@@ -35,18 +33,11 @@ if TYPE_CHECKING:
     "--plan", "plan_file", type=click.Path(exists=True, dir_okay=False), help="Only if this plan still holds."
 )
 @format_option()
-def command(
-    paths: tuple[str, ...],
-    only: tuple[str, ...],
-    selector: tuple[str, ...],
-    dry_run: bool,
-    form: str,
-    plan_file: str | None,
-    **options: object,
-) -> int:
+def command(paths: tuple[str, ...], picked: Selection, dry_run: bool, plan_file: str | None, **options: object) -> int:
     """Run what is due in the specs at PATH (files, folders, globs, or - for standard input)."""
-    session = open_session(paths, only, selector)
-    chosen = _options(session, only, options)
+    form = str(options["form"])
+    session = open_session(paths, picked)
+    chosen = _options(session, picked, options)
     plan = session.plan(force=chosen.force)
     if plan_file is not None:
         _hold_to(plan_file, plan)
@@ -55,18 +46,18 @@ def command(
 
         show(plan, session, form)
         return OK
-    _check_due(session, plan)
-    if options["prune"]:
-        _prune(session, plan)
-    with _only_ours_on_stdout():
+    with only_ours_on_stdout():
+        _check_due(session, plan)
+        if options["prune"]:
+            _prune(session, plan)
         report = _carry_out(session, plan, chosen)
     return _conclude(session, plan, report, form)
 
 
-def _options(session: Session, only: tuple[str, ...], options: dict[str, object]) -> "Options":
+def _options(session: Session, picked: Selection, options: dict[str, object]) -> "Options":
     from synapse_spec.engine.options import Options
 
-    forced = frozenset(only or (run.name for run in session.selected)) if options["force"] else frozenset()
+    forced = frozenset(picked.only or (run.name for run in session.selected)) if options["force"] else frozenset()
     try:
         timeout = seconds(str(options["timeout"])) if options["timeout"] else None
     except ValueError as error:
@@ -77,14 +68,20 @@ def _options(session: Session, only: tuple[str, ...], options: dict[str, object]
 
 def _check_due(session: Session, plan: "Plan") -> None:
     """What only the params model and the environment can say of the runs that are due; before anything runs."""
+    from synapse_spec.engine.plan import ADOPT
     from synapse_spec.engine.secrets import SecretMissing, read_secrets
+    from synapse_spec.plugins.enums import ExecutionMode
     from synapse_spec.spec.diagnostics import InvalidSpec
     from synapse_spec.spec.load import diagnose
     from synapse_spec.spec.validate import check_model
 
     problems = []
     for entry in plan.due:
-        problems += check_model(entry.run, session.catalog)
+        if entry.decision.step == ADOPT:  # it runs already
+            continue
+        found = check_model(entry.run, session.catalog)
+        # What a task or job imports need not be installed here, where its schemas are known.
+        problems += [item for item in found if item.code != "SS204" or entry.mode is ExecutionMode.LOCAL]
         try:
             read_secrets(entry.run)
         except SecretMissing as error:
@@ -97,13 +94,12 @@ def _carry_out(session: Session, plan: "Plan", options: "Options") -> "Report":
     from synapse_spec.engine.options import Report
 
     _keep_catalog(session)
-    if all(entry.decision.step == "skip" for entry in plan.entries.values()):
+    if not any(entry.writes for entry in plan.entries.values()):
         return Report()
     from synapse_spec.cli.progress import observer
     from synapse_spec.engine.attempt import Stage
     from synapse_spec.engine.backends import Backends
     from synapse_spec.engine.reconcile import Reconciler
-    from synapse_spec.plugins.enums import ExecutionMode
 
     with observer(max(len(run.name) for run in session.selected)) as shown:
         stage = Stage(
@@ -116,7 +112,7 @@ def _carry_out(session: Session, plan: "Plan", options: "Options") -> "Report":
             backends=Backends(
                 session.workspace,
                 options.address,
-                modes={entry.run.mode for entry in plan.due},
+                modes={mode for entry in plan.due for mode in entry.modes},
                 task_limit=os.cpu_count() or 1,
             ),
         )
@@ -190,8 +186,3 @@ def _prune(session: Session, plan: "Plan") -> None:
         if names:
             file.remove(names)
             say(f"removed the status of {', '.join(names)}")
-
-
-def _only_ours_on_stdout() -> contextlib.AbstractContextManager[object]:
-    """Libraries print to stdout as they like (Ray does): while runs are at work that goes to stderr."""
-    return contextlib.redirect_stdout(sys.stderr)

@@ -62,28 +62,38 @@ def _show(action: dict[str, Any]) -> None:
         return
     schema = action["params"]
     rows = [
-        _param(name, field, name in schema.get("required", ())) for name, field in schema.get("properties", {}).items()
+        _param(name, field, schema, required=name in schema.get("required", ()))
+        for name, field in schema.get("properties", {}).items()
     ]
     if rows:
         for line in table(("PARAM", "TYPE", "DEFAULT", "DESCRIPTION"), rows).splitlines():
             click.echo(f"  {line}")
-    result = (action["result"] or {}).get("properties", {})
-    if result:
-        click.echo(f"  gives {', '.join(f'{name} ({_type(field)})' for name, field in result.items())}")
+    result = action["result"] or {}
+    if result.get("properties"):
+        fields = (f"{name} ({_type(field, result)})" for name, field in result["properties"].items())
+        click.echo(f"  gives {', '.join(fields)}")
 
 
-def _param(name: str, field: dict[str, Any], required: bool) -> tuple[str, str, str, str]:
+def _param(name: str, field: dict[str, Any], schema: dict[str, Any], *, required: bool) -> tuple[str, str, str, str]:
     import json
 
     default = "required" if required else json.dumps(field["default"]) if "default" in field else "-"
-    return name, _type(field), default, field.get("description", "")
+    return name, _type(field, schema), default, " ".join(field.get("description", "").split())
 
 
-def _type(field: dict[str, Any]) -> str:
-    if "anyOf" in field:
-        return " or ".join(_type(item) for item in field["anyOf"])
+def _type(field: Any, schema: dict[str, Any]) -> str:
+    """The type in a word or two; `schema` is where its `$ref`s lead."""
+    if not isinstance(field, dict):
+        return "any"
     if "$ref" in field:
-        return str(field["$ref"]).rpartition("/")[2]
-    if "enum" in field:
-        return " | ".join(map(str, field["enum"]))
-    return str(field.get("type", "any"))
+        name = str(field["$ref"]).rpartition("/")[2]
+        target = schema.get("$defs", {}).get(name, {})
+        return name if "properties" in target else _type(target, schema)
+    branches = field.get("anyOf") or field.get("oneOf")
+    if branches:
+        return " or ".join(dict.fromkeys(_type(item, schema) for item in branches))
+    if "const" in field or "enum" in field:
+        return " | ".join(map(str, field.get("enum", [field.get("const")])))
+    if field.get("type") == "array" and "items" in field:
+        return f"list of {_type(field['items'], schema)}"
+    return {"array": "list", "object": "mapping"}.get(str(field.get("type")), str(field.get("type", "any")))

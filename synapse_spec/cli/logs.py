@@ -29,14 +29,24 @@ def command(name: str, follow: bool, attempt: int | None, folder: str) -> int:
         known = sorted(item.name for item in (workspace.home / "logs").glob("*")) if workspace.home.is_dir() else []
         say(f"error: no log of run {name!r} in {workspace.root}" + (f"; there are {', '.join(known)}" if known else ""))
         return INVALID
+    while path is not None:
+        path = _print(path, workspace, name, follow=follow and attempt is None)
+    return OK
+
+
+def _print(path: Path, workspace: Workspace, name: str, *, follow: bool) -> Path | None:
+    """Print a log as far as it goes; the log of the attempt that came next meanwhile, if one did."""
     with path.open(encoding="utf-8", errors="replace") as file:
         while True:
             busy = follow and is_held(workspace, name)
+            newest = _log(workspace, name, None) if busy else path
             while text := file.read(1 << 16):
                 sys.stdout.write(text)
             sys.stdout.flush()
+            if newest != path:
+                return newest
             if not busy:
-                return OK
+                return None
             time.sleep(_POLL_SECONDS)
 
 

@@ -49,10 +49,13 @@ class Program(click.Group):
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise click.UsageError(f"No such command {args[0]!r}.{hint}", ctx=error.ctx) from None
 
-    def main(self, *args: Any, standalone_mode: bool = True, **more: Any) -> Any:
-        if not standalone_mode:
-            return super().main(*args, standalone_mode=False, **more)
-        sys.exit(guarded(lambda: super(Program, self).main(*args, standalone_mode=False, **more)))
+    def main(self, args: Any = None, prog_name: str | None = None, *_: Any, **more: Any) -> Any:
+        """Run a command line and exit, or return what its command returns if `standalone_mode` is false."""
+
+        def run() -> Any:
+            return super(Program, self).main(args, prog_name, **(more | {"standalone_mode": False}))
+
+        return run() if not more.get("standalone_mode", True) else sys.exit(guarded(run))
 
 
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -1,9 +1,10 @@
 """How results and messages are printed: data on stdout, words for people on stderr. Used by every verb."""
 
+import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import TextIOBase
 from pathlib import Path
 from typing import Any
@@ -49,8 +50,9 @@ def emit(document: dict[str, Any], form: str) -> None:
 
 
 def say(text: str) -> None:
-    """Tell a person."""
-    click.echo(text, err=True)
+    """Tell a person; that nobody listens any more (`2>&1 | head`) is no reason to stop."""
+    with contextlib.suppress(BrokenPipeError):
+        click.echo(text, err=True)
 
 
 def show_diagnostics(diagnostics: Iterable[Diagnostic]) -> None:
@@ -101,3 +103,17 @@ def own_stderr() -> TextIOBase:
         return os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8", errors="replace", buffering=1)
     except (OSError, ValueError, AttributeError):  # not backed by a file, as under a test runner
         return sys.stderr  # type: ignore[return-value]
+
+
+@contextlib.contextmanager
+def only_ours_on_stdout() -> Iterator[None]:
+    """Plugin code and libraries print as they like, and their children too: meanwhile that goes to stderr."""
+    sys.stdout.flush()
+    saved = os.dup(1)
+    try:
+        os.dup2(2, 1)
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(saved, 1)
+        os.close(saved)

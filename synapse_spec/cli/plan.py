@@ -8,7 +8,7 @@ import click
 
 from synapse_spec.cli.exits import OK, WOULD_RUN
 from synapse_spec.cli.output import emit, format_option, say, table
-from synapse_spec.cli.session import Session, open_session, selection
+from synapse_spec.cli.session import Selection, Session, open_session, selection
 
 if TYPE_CHECKING:
     from synapse_spec.engine.plan import Plan
@@ -20,16 +20,9 @@ if TYPE_CHECKING:
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 if something would run.")
 @click.option("--out", type=click.Path(dir_okay=False, writable=True), help="Write the plan here, for apply --plan.")
 @format_option()
-def command(
-    paths: tuple[str, ...],
-    only: tuple[str, ...],
-    selector: tuple[str, ...],
-    detailed_exitcode: bool,
-    out: str | None,
-    form: str,
-) -> int:
+def command(paths: tuple[str, ...], picked: Selection, detailed_exitcode: bool, out: str | None, form: str) -> int:
     """Show what apply would do with the specs at PATH, and why. Changes nothing."""
-    session = open_session(paths, only, selector)
+    session = open_session(paths, picked)
     plan = session.plan()
     show(plan, session, form)
     if out is not None:

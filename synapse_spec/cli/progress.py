@@ -3,7 +3,7 @@
 import sys
 import threading
 import time
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import IO, TYPE_CHECKING, Any
 
 import click
@@ -51,7 +51,7 @@ class PlainLines(AbstractContextManager["PlainLines"]):
         self.line(run.name, f"| {render(event)}")
 
     def line(self, name: str, text: str) -> None:
-        with self._lock:
+        with self._lock, suppress(BrokenPipeError):  # that nobody looks any more is no reason to stop
             click.echo(f"{name.ljust(self._width)} {text}", file=self._stream)
 
     def _due(self, name: str, event: Progress | Metrics) -> bool:

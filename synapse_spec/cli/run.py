@@ -1,14 +1,12 @@
 """`synapse run PLUGIN ACTION`: run_plugin from the shell, without a spec."""
 
-import contextlib
 import json
-import sys
 from typing import Any
 
 import click
 
 from synapse_spec.cli.exits import INVALID, OK, RUN_FAILED
-from synapse_spec.cli.output import say
+from synapse_spec.cli.output import only_ours_on_stdout, say
 from synapse_spec.plugins.enums import ExecutionMode
 
 
@@ -19,20 +17,23 @@ from synapse_spec.plugins.enums import ExecutionMode
 @click.option("-m", "--mode", type=click.Choice([str(mode) for mode in ExecutionMode]), default="local")
 @click.option("--env", multiple=True, metavar="KEY=VALUE", help="An environment variable of the action.")
 @click.option("--ray-address", metavar="ADDRESS", help="A Ray cluster, for task and job.")
-def command(
-    plugin: str, action: str, params: tuple[str, ...], mode: str, env: tuple[str, ...], ray_address: str | None
-) -> int:
+def command(plugin: str, action: str, mode: str, ray_address: str | None, **given: tuple[str, ...]) -> int:
     """Run ACTION of PLUGIN (a folder or a module) and print its result as JSON.
 
     In mode job the result is waited for as well.
     """
     from synapse_spec.plugins.errors import ExecutionError, ValidationError
 
-    values = _nested(params)
-    overlay = dict(_pair(item, "--env") for item in env)
-    with contextlib.redirect_stdout(sys.stderr):
+    params = _nested(given["params"])
+    options: dict[str, Any] = {"env": dict(_pair(item, "--env") for item in given["env"])}
+    if ray_address is not None:
+        if mode == ExecutionMode.LOCAL:
+            raise click.UsageError("--ray-address is for --mode task and job")
+        options["ray_address"] = ray_address
+    with only_ours_on_stdout():
         try:
-            result = _perform(plugin, action, values, ExecutionMode(mode), overlay, ray_address)
+            perform = _perform_job if mode == ExecutionMode.JOB else _perform
+            result = perform(plugin, action, params, ExecutionMode(mode), options)
         except ValidationError as error:
             say(f"error: {error.message}")
             return INVALID
@@ -44,18 +45,18 @@ def command(
     return OK
 
 
-def _perform(
-    plugin: str, action: str, params: dict[str, Any], mode: ExecutionMode, env: dict[str, str], address: str | None
-) -> Any:
-    from synapse_spec.plugins.runner import find_plugin, run_plugin
+def _perform(plugin: str, action: str, params: dict[str, Any], mode: ExecutionMode, options: dict[str, Any]) -> Any:
+    from synapse_spec.plugins.runner import run_plugin
 
-    options = {"ray_address": address} if mode is not ExecutionMode.LOCAL and address else {}
-    if mode is not ExecutionMode.JOB:
-        return run_plugin(plugin, action, params, mode=mode, env=env, **options)
+    return run_plugin(plugin, action, params, mode=mode, **options)
+
+
+def _perform_job(plugin: str, action: str, params: dict[str, Any], _: ExecutionMode, options: dict[str, Any]) -> Any:
     from synapse_spec.plugins.executors.ray.job import RayJobExecutor
+    from synapse_spec.plugins.runner import find_plugin
 
     discovery = find_plugin(plugin)
-    executor = RayJobExecutor(discovery.config.env | env, **options)
+    executor = RayJobExecutor(**(options | {"env": discovery.config.env | options["env"]}))
     job = executor.submit(discovery.get_action_class(action), params)
     for line in executor.stream_logs(job):
         say(line.rstrip("\n"))

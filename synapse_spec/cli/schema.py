@@ -32,7 +32,9 @@ _folder = click.option(
 def export(paths: tuple[str, ...], folder: str | None) -> int:
     """Write the schemas of the plugins at PATH, or of those that the specs at PATH name."""
     for path, text in _wanted(paths, folder).items():
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        if _content(path) == text:
+            say(f"{os.path.relpath(path)} is fresh")
+        else:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
             say(f"wrote {os.path.relpath(path)}")
@@ -46,14 +48,19 @@ def check(paths: tuple[str, ...], folder: str | None) -> int:
     """Say which exported schemas are missing or stale; exit 3 if one is."""
     stale = 0
     for path, text in _wanted(paths, folder).items():
-        if not path.is_file():
+        content = _content(path)
+        if content is None:
             say(f"{os.path.relpath(path)}: missing; 'synapse schema export' writes it")
-        elif path.read_text(encoding="utf-8") != text:
+        elif content != text:
             say(f"{os.path.relpath(path)}: stale; 'synapse schema export' writes it anew")
         else:
             continue
         stale += 1
     return INVALID if stale else OK
+
+
+def _content(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
 
 
 def _wanted(paths: tuple[str, ...], folder: str | None) -> dict[Path, str]:
@@ -69,7 +76,7 @@ def _plugins(paths: tuple[str, ...]) -> list[PluginRef]:
     refs: list[PluginRef] = []
     for path in paths:
         if Path(path, "config.yaml").is_file():
-            refs.append(PluginRef(path=Path(path).absolute()))
+            refs.append(PluginRef(path=Path(os.path.abspath(path))))
         elif not Path(path).exists() and all(part.isidentifier() for part in path.split(".")):
             refs.append(PluginRef(module=path))
         else:

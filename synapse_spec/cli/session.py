@@ -3,11 +3,13 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
 
+from synapse_spec.cli.output import only_ours_on_stdout
 from synapse_spec.engine.locks import is_held
 from synapse_spec.engine.plan import Plan, make_plan
 from synapse_spec.engine.status import RunStatus
@@ -18,6 +20,17 @@ from synapse_spec.spec.load import Loaded, load
 from synapse_spec.spec.model import Run
 from synapse_spec.spec.validate import validate
 from synapse_spec.spec.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which runs were asked for: by name, and by label."""
+
+    only: tuple[str, ...] = ()
+    selector: tuple[str, ...] = ()
+
+
+ALL = Selection()
 
 
 @dataclass(slots=True)
@@ -54,62 +67,85 @@ class Session:
 
 
 def selection(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that pick runs."""
-    command = click.option("--only", multiple=True, metavar="NAME", help="Only this run, with what it needs.")(command)
-    words = "Only runs with this label; may be given more than once."
-    return click.option("-l", "--selector", multiple=True, metavar="KEY=VALUE", help=words)(command)
+    """The options that pick runs; the command gets them as `picked`."""
+
+    @click.option("-l", "--selector", multiple=True, metavar="KEY=VALUE", help=_SELECTOR_HELP)
+    @click.option("--only", multiple=True, metavar="NAME", help="Only this run, with what it needs.")
+    @wraps(command)
+    def with_selection(*args: Any, only: tuple[str, ...], selector: tuple[str, ...], **options: Any) -> Any:
+        return command(*args, picked=Selection(only, selector), **options)
+
+    return with_selection
 
 
-def open_session(paths: tuple[str, ...], only: tuple[str, ...] = (), selector: tuple[str, ...] = ()) -> Session:
+_SELECTOR_HELP = "Only runs with this label; may be given more than once."
+
+
+def open_session(paths: tuple[str, ...], picked: Selection = ALL) -> Session:
     """Load and validate specs and read their statuses.
 
     Raises:
         InvalidSpec: Anything at all is wrong.
         click.UsageError: The options name what is not there.
     """
-    loaded = load(paths)
-    start = loaded.files[0].path if loaded.files else Path.cwd()
-    workspace = Workspace.of(start)
-    catalog = Catalog(workspace.root)
-    problems = validate(loaded, catalog)
+    session = look_at(paths, picked)
+    with only_ours_on_stdout():
+        problems = validate(session.loaded, session.catalog)
     if any(item.severity == "error" for item in problems):
         raise InvalidSpec(problems)
+    return session
+
+
+def look_at(paths: tuple[str, ...], picked: Selection = ALL) -> Session:
+    """Load specs and read their statuses, whether the specs are valid or not; touches no plugin.
+
+    Raises:
+        InvalidSpec: A status file cannot be used.
+        click.UsageError: The options name what is not there.
+    """
+    loaded = load(paths)
+    workspace = Workspace.of(loaded.files[0].path if loaded.files else Path.cwd())
     names: dict[Path, list[str]] = {file.path: [] for file in loaded.files}
     for run in loaded.runs:
         names[run.file.path].append(run.name)
     files = {file.path: StatusFile.of(file, names[file.path]) for file in loaded.files}
-    statuses: dict[str, RunStatus] = {}
+    stored = {path: file.read() for path, file in files.items()}
+    own = {name: stored[path][name] for path in files for name in names[path] if name in stored[path]}
+    statuses = {name: status for found in stored.values() for name, status in found.items()} | own
     orphans: dict[str, list[str]] = {}
-    for path, file in files.items():
-        stored = file.read()
-        statuses |= stored
-        gone = [name for name in stored if name not in file.order]
+    for path, found in stored.items():
+        # A run that has moved to another file keeps its status here until it has one there.
+        gone = [name for name in found if name not in names[path] and (name in own or not _is_run(name, loaded))]
         if gone and path not in loaded.broken:
-            orphans[os.path.relpath(file.path)] = gone
-    selected = _select(loaded.runs, only, selector)
-    return Session(loaded, loaded.runs, selected, workspace, catalog, files, statuses, orphans)
+            orphans[os.path.relpath(files[path].path)] = gone
+    selected = _select(loaded, picked)
+    return Session(loaded, loaded.runs, selected, workspace, Catalog(workspace.root), files, statuses, orphans)
 
 
-def _select(runs: list[Run], only: tuple[str, ...], selector: tuple[str, ...]) -> list[Run]:
-    by_name = {run.name: run for run in runs}
-    for name in only:
-        if name not in by_name:
-            raise click.UsageError(f"there is no run {name!r}; there are {', '.join(by_name)}")
-    wanted = dict(_pair(item) for item in selector)
-    picked = {run.name for run in runs if wanted.items() <= run.labels.items()}
-    if only:
-        needed, pending = set(), list(only)
+def _is_run(name: str, loaded: Loaded) -> bool:
+    return any(run.name == name for run in loaded.runs)
+
+
+def _select(loaded: Loaded, picked: Selection) -> list[Run]:
+    by_name = {run.name: run for run in loaded.runs}
+    for name in picked.only:
+        if name not in by_name and not loaded.broken:
+            raise click.UsageError(f"there is no run {name!r}; there are {', '.join(by_name) or 'none'}")
+    wanted = dict(_pair(item) for item in picked.selector)
+    chosen = {run.name for run in loaded.runs if wanted.items() <= run.labels.items()}
+    if picked.only:
+        needed, pending = set(), [name for name in picked.only if name in by_name]
         while pending:
             name = pending.pop()
             if name not in needed:
                 needed.add(name)
                 pending.extend(item for item in by_name[name].depends_on if item in by_name)
-        picked &= needed
-    return [run for run in runs if run.name in picked]
+        chosen &= needed
+    return [run for run in loaded.runs if run.name in chosen]
 
 
 def _pair(text: str) -> tuple[str, str]:
     key, separator, value = text.partition("=")
-    if not separator:
+    if not separator or not key:
         raise click.UsageError(f"--selector takes KEY=VALUE, not {text!r}")
     return key, value

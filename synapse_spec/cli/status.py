@@ -2,9 +2,9 @@
 
 import click
 
-from synapse_spec.cli.exits import OK
-from synapse_spec.cli.output import duration, emit, format_option, say, style, table
-from synapse_spec.cli.session import Session, open_session, selection
+from synapse_spec.cli.exits import INVALID, OK
+from synapse_spec.cli.output import duration, emit, format_option, say, show_diagnostics, style, table
+from synapse_spec.cli.session import Selection, Session, look_at, selection
 from synapse_spec.engine.status import RUNNING, RunStatus
 from synapse_spec.spec.model import Run
 
@@ -14,22 +14,19 @@ from synapse_spec.spec.model import Run
 @selection
 @click.option("--ray-address", metavar="ADDRESS", help="The Ray cluster that jobs were submitted to.")
 @format_option()
-def command(
-    paths: tuple[str, ...], only: tuple[str, ...], selector: tuple[str, ...], ray_address: str | None, form: str
-) -> int:
-    """Show the status of the runs at PATH (this folder by default)."""
-    session = open_session(paths or (".",), only, selector)
+def command(paths: tuple[str, ...], picked: Selection, ray_address: str | None, form: str) -> int:
+    """Show the status of the runs at PATH (this folder by default); specs that cannot be read are told of, too."""
+    session = look_at(paths or (".",), picked)
     _bring_back(session, ray_address)
     shown = [(run, session.statuses.get(run.name) or RunStatus(run.name)) for run in session.selected]
     if form != "text":
         emit({"runs": [status.to_document() | {"file": run.file.shown} for run, status in shown]}, form)
-        return OK
-    rows = [_row(run, status) for run, status in shown]
-    click.echo(table(("NAME", "PHASE", "REASON", "MODE", "ATTEMPT", "TIME", "METRICS"), rows, styled=1))
-    for run, status in shown:
-        if status.message:
-            say(f"{run.name}: {style(status.reason, status.phase)}: {status.message}")
-    return OK
+    elif shown:
+        _show(shown)
+    problems = session.loaded.diagnostics
+    if problems:
+        show_diagnostics(problems)
+    return INVALID if problems else OK
 
 
 def _bring_back(session: Session, address: str | None) -> None:
@@ -46,6 +43,14 @@ def _bring_back(session: Session, address: str | None) -> None:
 
 def _is_open_job(status: RunStatus | None) -> bool:
     return status is not None and status.phase == RUNNING and status.mode == "job"
+
+
+def _show(shown: list[tuple[Run, RunStatus]]) -> None:
+    rows = [_row(run, status) for run, status in shown]
+    click.echo(table(("NAME", "PHASE", "REASON", "MODE", "ATTEMPT", "TIME", "METRICS"), rows, styled=1))
+    for run, status in shown:
+        if status.message:
+            say(f"{run.name}: {style(status.reason, status.phase)}: {status.message}")
 
 
 def _row(run: Run, status: RunStatus) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from synapse_spec.engine import secrets, values
 from synapse_spec.engine.backends import Backends, Cancel, Work
 from synapse_spec.engine.digest import spec_env
-from synapse_spec.engine.local import MainThread
+from synapse_spec.engine.local import MainThread, ended
 from synapse_spec.engine.locks import run_lock
 from synapse_spec.engine.options import Options
 from synapse_spec.engine.plan import ADOPT, RUN, SKIP, make_plan
@@ -188,7 +188,7 @@ def _settled(run: Run, stage: Stage, status: RunStatus, log: "RunLog", cancelled
     if outcome is None:
         return status
     if outcome.reason == "Cancelled" and stage.leave.is_set():
-        outcome = replace(outcome, reason=INTERRUPTED)
+        outcome = ended(INTERRUPTED, outcome.metrics)
     if outcome.error is not None:
         log.write(outcome.error.traceback or f"{outcome.error.type}: {outcome.error.message}")
     if outcome.ok:

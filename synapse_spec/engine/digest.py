@@ -45,9 +45,7 @@ def result_digest(status: RunStatus) -> str:
     return sha256([status.identity.digest if status.identity else None, status.result])
 
 
-def identify(
-    parts: dict[str, Any], code: str, inputs: Iterable[str], statuses: Mapping[str, RunStatus]
-) -> Identity:
+def identify(parts: dict[str, Any], code: str, inputs: Iterable[str], statuses: Mapping[str, RunStatus]) -> Identity:
     """The identity of a run whose inputs have results.
 
     Args:

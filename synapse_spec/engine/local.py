@@ -27,6 +27,11 @@ _WORDS = {
 }
 
 
+def ended(why: str, metrics: dict[str, Any]) -> Outcome:
+    """The outcome of an attempt that was not let go on."""
+    return Outcome(why, error=ErrorInfo(why, _WORDS[why]), metrics=metrics)
+
+
 @dataclass(slots=True)
 class _AtWork:
     """The action that the main thread is in; `why` is the reason of its outcome, once it is to end."""
@@ -64,7 +69,7 @@ class MainThread:
                 outcome = Outcome("ActionFailed", error=ErrorInfo("KeyboardInterrupt", "raised by the action itself"))
         if at_work.why is None:
             return outcome
-        return Outcome(at_work.why, error=ErrorInfo(at_work.why, _WORDS[at_work.why]), metrics=outcome.metrics)
+        return ended(at_work.why, outcome.metrics)
 
     def _interruptible(self, at_work: _AtWork, work: Work, emit: Any) -> Outcome:
         from synapse_spec.plugins.execution import perform
@@ -100,7 +105,11 @@ class MainThread:
     def signals(self, wake: Callable[[], None]) -> Iterator[None]:
         """Take the signals meanwhile; `wake` is called by a handler, so it may take no lock."""
         self._wake = wake
-        handlers = {signal.SIGINT: self._on_stop, signal.SIGTERM: self._on_stop, _OWN_SIGNAL: self._on_end}
+        handlers: dict[int, Any] = {
+            signal.SIGINT: self._on_stop,
+            signal.SIGTERM: self._on_stop,
+            _OWN_SIGNAL: self._on_end,
+        }
         try:
             for number, handler in handlers.items():
                 self._before[number] = signal.signal(number, handler) or signal.SIG_DFL

@@ -10,6 +10,7 @@ from typing import Any
 
 from synapse_spec.engine.digest import computed, identify, sha256
 from synapse_spec.engine.status import (
+    BLOCKED,
     CANCELLED,
     COMPLETED,
     HELD,
@@ -92,6 +93,12 @@ class Planned:
     def mode(self) -> ExecutionMode:
         """Where it will be at work: a job that runs stays one, whatever its spec says by now."""
         return ExecutionMode.JOB if self.decision.step == ADOPT else self.run.mode
+
+    @property
+    def modes(self) -> set[ExecutionMode]:
+        """The modes that carrying it out takes: a job of an earlier digest that still runs is stopped first."""
+        superseded = self.status.phase == RUNNING and self.status.mode == "job"
+        return {self.mode, ExecutionMode.JOB} if superseded else {self.mode}
 
     @property
     def writes(self) -> bool:
@@ -198,8 +205,16 @@ def _held_up(
     due = tuple(name for name in run.depends_on if name in plan.entries and plan.entries[name].decision.step in DUE)
     if due:
         return Decision(WAIT, "waiting", waiting_for=due)
-    missing = tuple(name for name in run.depends_on if not (name in statuses and statuses[name].has_result))
+    missing = tuple(name for name in run.depends_on if not _is_ready(name, plan, statuses))
     return Decision(BLOCK, "blocked", waiting_for=missing) if missing else None
+
+
+def _is_ready(name: str, plan: Plan, statuses: Mapping[str, RunStatus]) -> bool:
+    """Whether a run's result may be used; that of a blocked one is out of date."""
+    status, entry = statuses.get(name), plan.entries.get(name)
+    if status is None or not status.has_result:
+        return False
+    return status.phase != BLOCKED if entry is None else entry.decision.step != BLOCK
 
 
 def decide(run: Run, status: RunStatus, identity: Identity, *, forced: bool = False) -> Decision:

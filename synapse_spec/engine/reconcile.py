@@ -14,8 +14,8 @@ from synapse_spec.engine.attempt import Stage, reconcile
 from synapse_spec.engine.backends import Cancel
 from synapse_spec.engine.locks import LockHeld, is_held
 from synapse_spec.engine.options import Report
-from synapse_spec.engine.plan import BLOCK, SKIP, SUSPEND, Plan, Planned
-from synapse_spec.engine.status import RUNNING, RunStatus, timestamp
+from synapse_spec.engine.plan import BLOCK, SKIP, SUSPEND, WAIT, Plan, Planned
+from synapse_spec.engine.status import BLOCKED, INTERRUPTED, RUNNING, RunStatus, timestamp
 from synapse_spec.plugins.enums import ExecutionMode
 from synapse_spec.plugins.executors.ray.errors import ClusterUnreachable
 from synapse_spec.spec.model import Run
@@ -65,7 +65,7 @@ class Reconciler:
         watcher.start()
         try:
             self._advance()
-            while not self._stopping and (entry := self._local.get()) is not None:
+            while (entry := self._local.get()) is not None and not self._stopping:
                 self._one(entry)
         except BaseException:  # a defect of ours, or a user who insists: jobs are not to suffer
             self._stage.leave.set()
@@ -92,6 +92,8 @@ class Reconciler:
             self._hold(entry.run, f"waiting for {', '.join(entry.decision.waiting_for)}")
         elif entry.decision.step == SKIP and entry.writes:
             self._stage.change(entry.run, RunStatus.released)
+        elif entry.decision.reason == "running" and entry.decision.step == WAIT:
+            self._stage.observer.note(entry.run, "another process is at it; waiting for that")
 
     def _hold(self, run: Run, why: str | None) -> None:
         """Write that a run is blocked (`why`) or suspended; not over one that is at work."""
@@ -107,18 +109,18 @@ class Reconciler:
     def _advance(self) -> None:
         """Start every run whose dependencies are ready; block those whose dependencies will not be."""
         with self._lock:
-            moved = True
-            while moved and not self._stopping:
-                moved = any([self._try_start(entry) for entry in list(self._pending.values())])
+            for entry in list(self._pending.values()):  # dependencies first
+                if not self._stopping:
+                    self._try_start(entry)
             if not self._working and (self._stopping or not self._pending):
                 self._local.put(None)
 
-    def _try_start(self, entry: Planned) -> bool:
-        """Start or block one run; False while it has to wait."""
+    def _try_start(self, entry: Planned) -> None:
+        """Start or block one run, unless it has to wait."""
         name = entry.run.name
         unready = [item for item in entry.run.depends_on if item in self._plan.entries and not self._is_ready(item)]
         if name in self._held or any(item in self._pending or item in self._working for item in unready):
-            return False
+            return
         del self._pending[name]
         if not unready:
             self._start(entry)
@@ -126,12 +128,11 @@ class Reconciler:
             self._hold(entry.run, ", ".join(f"run {item!r} is {self._phase(item)}" for item in unready))
         else:
             self._open_ended.add(name)
-        return True
 
     def _is_ready(self, name: str) -> bool:
         status = self._stage.statuses.get(name)
         open_yet = name in self._pending or name in self._working
-        return not open_yet and status is not None and status.has_result
+        return not open_yet and status is not None and status.has_result and status.phase != BLOCKED
 
     def _phase(self, name: str) -> str:
         return (self._stage.statuses.get(name) or RunStatus(name)).phase
@@ -209,10 +210,11 @@ class Reconciler:
         return names
 
     def _end(self, name: str) -> None:
+        why = INTERRUPTED if self._stage.leave.is_set() else "Cancelled"
         cancel = self._working.get(name)
         if cancel is not None:
-            cancel.request("Cancelled")
-            self._stage.main.end(name, "Cancelled")
+            cancel.request(why)
+            self._stage.main.end(name, why)
 
     def _end_all(self) -> None:
         """End what is at work; jobs only if a failure is to stop everything."""

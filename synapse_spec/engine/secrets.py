@@ -24,13 +24,26 @@ class SecretMissing(Exception):
         self.name = name
 
 
-def read_secrets(run: Run, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+def read_secrets(run: Run, environ: Mapping[str, str] = os.environ, *, lenient: bool = False) -> dict[str, str]:
     """Values of the run's secrets by env name.
+
+    Args:
+        run: The run.
+        environ: Where `fromEnv` looks.
+        lenient: Leave out those that cannot be read: enough to mask what a run tells that is at work already.
 
     Raises:
         SecretMissing: A variable is not set, or a file cannot be read.
     """
-    return {name: _read(name, value, run, environ) for name, value in run.env.items() if isinstance(value, Secret)}
+    found = {}
+    for name, value in run.env.items():
+        if isinstance(value, Secret):
+            try:
+                found[name] = _read(name, value, run, environ)
+            except SecretMissing:
+                if not lenient:
+                    raise
+    return found
 
 
 def _read(name: str, secret: Secret, run: Run, environ: Mapping[str, str]) -> str:
@@ -64,9 +77,7 @@ class Masker:
 
     def outcome(self, outcome: Outcome) -> Outcome:
         error = outcome.error and ErrorInfo(*(self._clean(text) for text in astuple(outcome.error)))
-        return replace(
-            outcome, result=self._clean(outcome.result), error=error, metrics=self._clean(outcome.metrics)
-        )
+        return replace(outcome, result=self._clean(outcome.result), error=error, metrics=self._clean(outcome.metrics))
 
     def _clean(self, value: Any) -> Any:
         if isinstance(value, str):

@@ -144,12 +144,10 @@ class RunStatus:
 
     def released(self) -> "RunStatus":
         """Nothing holds it back any more: what its last attempt gave stands again."""
-        if self.phase not in HELD or self.attempt is None or self.attempt.outcome is None:
-            return self
         last = self.attempt
-        return replace(
-            self, phase=last.phase, reason=last.outcome, message=_said(self.error), since=last.finished_at
-        )
+        if self.phase not in HELD or last is None or last.outcome is None:
+            return self
+        return replace(self, phase=last.phase, reason=last.outcome, message=_said(self.error), since=last.finished_at)
 
     def _held(self, phase: str, reason: str, message: str, now: str) -> "RunStatus":
         since = self.since if self.phase == phase else now

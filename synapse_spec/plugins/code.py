@@ -52,7 +52,11 @@ def code_digest(source: PluginSource, entrypoint: str, workspace: Path | None = 
 
 
 def plugin_files(source: PluginSource) -> Iterator[Path]:
-    """The files of the plugin folder that may be code or data of it, in a stable order."""
+    """The files of the plugin folder that may be code or data of it, in a stable order; of a lone module, its file."""
+    module = source.import_root.joinpath(*(source.module or "").split("."))
+    if not module.is_dir():
+        yield module.with_name(f"{module.name}.py")
+        return
     for folder, subfolders, names in os.walk(source.folder):
         subfolders[:] = sorted(
             name
@@ -60,9 +64,10 @@ def plugin_files(source: PluginSource) -> Iterator[Path]:
             if not name.startswith(".") and name not in _SKIPPED_FOLDERS and not name.endswith(".egg-info")
         )
         for name in sorted(names):
-            own_config = name == CONFIG_NAME and Path(folder) == source.folder
-            if not (name.startswith(".") or name.endswith(_SKIPPED_ENDINGS) or own_config):
-                yield Path(folder, name)
+            path = Path(folder, name)
+            own_config = name == CONFIG_NAME and path.parent == source.folder
+            if not (name.startswith(".") or name.endswith(_SKIPPED_ENDINGS) or own_config) and path.is_file():
+                yield path
 
 
 def fingerprint(paths: Iterator[Path]) -> dict[str, list[int]]:
@@ -154,23 +159,36 @@ def _file_hash(path: Path, tree: ast.Module | None, source: PluginSource) -> str
     if tree is None and path.suffix != ".py":
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    normal = _normal(tree or _parse(path, source))
-    return hashlib.sha256(repr(normal).encode()).hexdigest()
+    return _tree_hash(tree or _parse(path, source))
 
 
-def _normal(node: Any) -> Any:
-    """The tree as tuples, without docstrings, positions and empty fields (which differ between Python versions)."""
-    if isinstance(node, list):
-        return tuple(_normal(item) for item in node)
-    if not isinstance(node, ast.AST):
-        return node
-    fields = []
+def _tree_hash(tree: ast.Module) -> str:
+    """Hash of what the code says: without docstrings, positions and fields that are empty or differ between Pythons."""
+    digest = hashlib.sha256()
+    pending: list[Any] = [tree]
+    while pending:  # a loop, as a long sum is a deep tree
+        node = pending.pop()
+        if isinstance(node, ast.AST):
+            fields = list(_fields(node))
+            digest.update(f"{type(node).__name__}({','.join(name for name, _ in fields)})".encode())
+            pending.extend(value for _, value in reversed(fields))
+        elif isinstance(node, list):
+            digest.update(f"[{len(node)}]".encode())
+            pending.extend(reversed(node))
+        else:
+            text = hex(node) if type(node) is int else repr(node)  # the text of a large int is limited
+            digest.update(f"{type(node).__name__}:{text};".encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+def _fields(node: ast.AST) -> Iterator[tuple[str, Any]]:
     for name, value in ast.iter_fields(node):
         if name == "body" and isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             value = value[1:] if _is_docstring(value) else value
+        elif isinstance(node, ast.Delete):  # `del (a, b)` is `del a, b` to formatters
+            value = [part for item in value for part in (item.elts if isinstance(item, ast.Tuple) else [item])]
         if value is not None and value != [] and name not in ("kind", "type_comment", "type_ignores"):
-            fields.append((name, _normal(value)))
-    return (type(node).__name__, *fields)
+            yield name, value
 
 
 def _is_docstring(body: list[ast.stmt]) -> bool:

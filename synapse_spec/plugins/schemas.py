@@ -6,7 +6,7 @@ from synapse_spec.plugins.action import ActionLike, params_model_of, result_mode
 
 
 def params_schema(action: ActionLike) -> dict[str, Any]:
-    """What a spec may write under `params`; unknown names are refused, at any depth, unless their model takes extras."""
+    """What a spec may write under `params`; unknown names are refused, at any depth, unless a model takes extras."""
     model = params_model_of(action)
     if model is None:
         return {"type": "object"}
@@ -24,6 +24,6 @@ def result_schema(action: ActionLike) -> dict[str, Any] | None:
 
 
 def _with_root(schema: dict[str, Any]) -> dict[str, Any]:
-    """A recursive model is only a `$ref` to itself; its own keywords belong at the root, where readers look for them."""
+    """The schema of a recursive model is a mere `$ref`; its keywords belong at the root, where readers look."""
     name = str(schema.get("$ref", "")).removeprefix("#/$defs/")
     return {**schema["$defs"][name], "$defs": schema["$defs"]} if name in schema.get("$defs", {}) else schema

@@ -6,6 +6,7 @@ Facts come from the cache in `.synapse/` when no file they depend on has changed
 
 import hashlib
 import json
+import os
 import sys
 import time
 from dataclasses import asdict, dataclass, field
@@ -150,17 +151,13 @@ class Catalog:
     def _examine(self, plugin: PluginFacts, name: str) -> ActionFacts:
         entrypoint = plugin.entrypoints[name]
         digest = code.code_digest(plugin.source, entrypoint, self._workspace)
-        outside = [
-            path
-            for file in digest.files
-            if not (path := plugin.source.folder / file).resolve().is_relative_to(plugin.source.folder)
-        ]
-        plugin.state.update(code.fingerprint(iter(outside)))
+        files = (Path(os.path.normpath(plugin.source.folder / file)) for file in digest.files)
+        plugin.state.update(code.fingerprint(path for path in files if str(path) not in plugin.state))
         exported = self._exported(plugin, name, digest.digest)
         if exported is not None:
             description, params, result = exported
         elif self._offline:
-            raise SchemasNotFresh(f"no exported schema of {plugin.code}:{name} is current; run 'synapse schema export'")
+            raise SchemasNotFresh(f"no exported schema of {plugin.code}:{name} is current")
         else:
             description, params, result = _imported(plugin.source, entrypoint)
         return ActionFacts(entrypoint, description, digest.digest, digest.files, params, result, digest.dynamic)
@@ -169,8 +166,9 @@ class Catalog:
         try:
             exported = json.loads((self._schemas / f"{plugin.code}.schema.json").read_bytes())
             action = exported["actions"][name]
-            return (action["description"], action["params"], action["result"]) if action["code"] == digest else None
-        except (OSError, ValueError, KeyError, TypeError):
+            fresh = action["code"] == digest and isinstance(action["params"], dict)
+            return (action["description"], action["params"], action["result"]) if fresh else None
+        except (OSError, ValueError, LookupError, TypeError):
             return None
 
     def _cache_path(self, source: PluginSource) -> Path:
@@ -180,20 +178,16 @@ class Catalog:
     def _cached(self, source: PluginSource, state: dict[str, list[int]]) -> PluginFacts | None:
         try:
             stored = json.loads(self._cache_path(source).read_bytes())
-            version = stored["version"]
-        except (OSError, ValueError, LookupError, TypeError):
-            return None
-        if version != _VERSION or not state.items() <= stored["state"].items():
-            return None
-        outside = [Path(path) for path in stored["state"] if path not in state]
-        try:
-            if code.fingerprint(iter(outside)) != {str(path): stored["state"][str(path)] for path in outside}:
+            if stored["version"] != _VERSION or not state.items() <= stored["state"].items():
                 return None
-        except OSError:  # a file that the code depended on is gone
-            return None
-        facts = stored["facts"]
-        actions = {name: ActionFacts(**action) for name, action in facts.pop("actions").items()}
-        return PluginFacts(source=source, state=stored["state"], actions=actions, **facts)
+            outside = stored["state"].keys() - state.keys()
+            if code.fingerprint(map(Path, outside)) != {path: stored["state"][path] for path in outside}:
+                return None
+            facts = stored["facts"]
+            actions = {name: ActionFacts(**action) for name, action in facts.pop("actions").items()}
+            return PluginFacts(source=source, state=stored["state"], actions=actions, **facts)
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            return None  # none, not ours, or one of the files that the code depended on is gone
 
     def _files_path(self, digest: str) -> Path:
         return self._cache.parent / "code" / f"{digest.removeprefix('sha256:')[:24]}.json"
@@ -217,11 +211,17 @@ def _write(path: Path, content: dict[str, Any]) -> None:
 
 
 def _discover(source: PluginSource, *, offline: bool) -> Any:
+    from synapse_spec.plugins.config import read_config
     from synapse_spec.plugins.discovery import PluginDiscovery
 
-    if source.module is not None and offline:
-        raise SchemasNotFresh(f"module {source.module!r} would have to be imported to see its actions")
-    return PluginDiscovery.from_source(source)
+    if not offline:
+        return PluginDiscovery.from_source(source)
+    if source.module is None and source.config_path.is_file():
+        config = read_config(source.config_path)
+        if config.actions:
+            return PluginDiscovery(config, source)
+    name = source.module or source.folder.name
+    raise SchemasNotFresh(f"the code of {name!r} would have to be imported to find its actions")
 
 
 def _imported(source: PluginSource, entrypoint: str) -> tuple[str, dict[str, Any], dict[str, Any] | None]:

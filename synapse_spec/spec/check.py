@@ -5,18 +5,17 @@ so what is said about the place of a reference is left out.
 """
 
 from collections.abc import Iterable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jsonschema_rs
 
 from synapse_spec.plugins.yaml import KeyPath
 from synapse_spec.spec import wording
-from synapse_spec.spec.references import find
-
-if TYPE_CHECKING:
-    from jsonschema import ValidationError
+from synapse_spec.spec.references import dig, find
+from synapse_spec.spec.wording import Failure
 
 _STRUCTURAL = ("required", "additionalProperties")
 
@@ -47,12 +46,14 @@ class Checker:
     Args:
         schema: Draft 2020-12.
         references: Whether a reference may stand for any value.
+
+    Raises:
+        ValueError: It is no valid schema.
     """
 
     def __init__(self, schema: dict[str, Any], *, references: bool = True) -> None:
-        self._schema = schema
+        self._schema, self._validator = _compiled(schema)
         self._references = references
-        self._validator = jsonschema_rs.Draft202012Validator(schema)
 
     def problems(self, instance: Any) -> list[Problem]:
         """All that does not fit, by place; [] means valid."""
@@ -70,6 +71,19 @@ class Checker:
             return _explain(self._schema, instance, open_paths) or _unexplained(errors)
         except RecursionError:  # jsonschema recurses as deep as the document goes
             return _unexplained(errors)
+
+
+def _compiled(schema: dict[str, Any]) -> tuple[dict[str, Any], jsonschema_rs.Draft202012Validator]:
+    try:
+        return schema, jsonschema_rs.Draft202012Validator(schema)
+    except jsonschema_rs.ValidationError as error:
+        *path, keyword = error.instance_path or [""]
+        if keyword != "pattern":
+            raise
+        # A regular expression that only Python knows: the params model goes by it, the schema goes without.
+        relaxed = deepcopy(schema)
+        dig(relaxed, tuple(path)).pop("pattern")
+        return _compiled(relaxed)
 
 
 def dotted(path: KeyPath) -> str:
@@ -109,18 +123,18 @@ def _explain(schema: dict[str, Any], instance: Any, open_paths: set[KeyPath]) ->
 
 @cache
 def _explainer() -> Any:
-    from jsonschema import Draft202012Validator, ValidationError
-    from jsonschema.validators import extend
+    from jsonschema import Draft202012Validator, ValidationError, validators
 
-    def pattern(validator: Any, limit: str, instance: Any, schema: Any) -> "Iterator[ValidationError]":
+    def pattern(_: Any, limit: str, instance: Any, __: Any) -> Iterator[ValidationError]:
         # Both must read patterns alike, and Python's regular expressions are another dialect.
-        if not jsonschema_rs.Draft202012Validator({"type": "string", "pattern": limit}).is_valid(instance):
+        if not jsonschema_rs.Draft202012Validator({"pattern": limit}).is_valid(instance):
             yield ValidationError(limit)
 
-    return extend(Draft202012Validator, {"pattern": lambda v, p, i, s: pattern(v, p, i, s) if type(i) is str else ()})
+    extend: Any = validators.extend
+    return extend(Draft202012Validator, {"pattern": pattern})
 
 
-def _problems(error: "ValidationError", root: dict[str, Any]) -> Iterator[Problem]:
+def _problems(error: Failure, root: dict[str, Any]) -> Iterator[Problem]:
     path = tuple(error.absolute_path)
     match error.validator:
         case "required":
@@ -139,7 +153,7 @@ def _problems(error: "ValidationError", root: dict[str, Any]) -> Iterator[Proble
             yield Problem(path, "value", wording.said(error), wording.help_with(error))
 
 
-def _of_best_branch(error: "ValidationError", root: dict[str, Any]) -> Iterator[Problem]:
+def _of_best_branch(error: Failure, root: dict[str, Any]) -> Iterator[Problem]:
     """What is wrong with the branch that is meant, not an essay on all of them."""
     path, branches = tuple(error.absolute_path), _branches(error)
     schemas = [wording.followed(branch, root) for branch in error.validator_value]
@@ -165,14 +179,14 @@ def _of_best_branch(error: "ValidationError", root: dict[str, Any]) -> Iterator[
     yield Problem(path, "value", f"{wording.short(error.instance)} is not {wording.kind(error.schema, root)}")
 
 
-def _branches(error: "ValidationError") -> "dict[int, list[ValidationError]]":
-    branches: dict[int, list[ValidationError]] = {index: [] for index in range(len(error.validator_value))}
-    for item in error.context or ():
+def _branches(error: Failure) -> dict[int, list[Failure]]:
+    branches: dict[int, list[Failure]] = {index: [] for index in range(len(error.validator_value))}
+    for item in error.context:
         branches[int(item.schema_path[0])].append(item)
     return branches
 
 
-def _of_other_kind(error: "ValidationError") -> bool:
+def _of_other_kind(error: Failure) -> bool:
     """Whether the value is not even of the kind that the branch takes."""
     if error.path:
         return False

@@ -22,14 +22,13 @@ _CODES = {"value": "SS101", "missing": "SS102", "unknown": "SS103"}
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is wrong, at a key path: at its key when `on_key`; `meant` is the field that an unknown one comes close to."""
+    """What is wrong, at a key path: at its key when `on_key`."""
 
     code: str
     message: str
     path: KeyPath = ()
     hint: str | None = None
     on_key: bool = False
-    meant: str | None = None
 
 
 def is_ours(document: Any) -> bool:
@@ -65,7 +64,7 @@ def check_document(document: Any) -> list[Finding]:
 
 
 def salvage(document: Any, findings: list[Finding]) -> dict[str, Any] | None:
-    """The document without its fields that are wrong, so that the others can be checked further; None if that needs them."""
+    """The document without its wrong fields, so that the others can be checked further; None if that takes them too."""
     if not findings:
         return dict(document)
     if not isinstance(document, dict) or any(item.code == "SS003" for item in findings):
@@ -91,10 +90,12 @@ def _envelope() -> Checker:
 def _stray_references(document: dict[str, Any]) -> Iterator[Finding]:
     """References where none is resolved."""
     for path, reference in references.find(document):
-        in_value = path[:2] == ("spec", "params") and len(path) > 2 or path[:2] == ("spec", "env") and len(path) == 3
-        if not in_value and path[:2] != ("metadata", "annotations"):
-            message = f"{dotted(path)}: '{reference}' cannot stand here"
-            yield Finding("SS301", message, path, "references are for the values in params and env")
+        match path:
+            case ("spec", "params", _, *_) | ("spec", "env", _) | ("metadata", "annotations", *_):
+                continue
+            case _:
+                message = f"{dotted(path)}: '{reference}' cannot stand here"
+                yield Finding("SS301", message, path, "references are for the values in params and env")
 
 
 def _placed(problems: list[Problem], document: dict[str, Any]) -> Iterator[Problem]:
@@ -145,4 +146,4 @@ def _finding(problem: Problem) -> Finding:
         "value": f"{place + ': ' if place else ''}{problem.text}",
     }
     message, code = messages[problem.kind], _CODES[problem.kind]
-    return Finding(code, message, problem.path, problem.hint, problem.on_key, problem.meant)
+    return Finding(code, message, problem.path, problem.hint, problem.on_key)

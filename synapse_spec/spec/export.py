@@ -1,6 +1,7 @@
 """Exports JSON Schemas: one file a plugin, and one for the Run document that editors use. Called by `schema`."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ from synapse_spec.spec.envelope import DIALECT, RUN
 from synapse_spec.spec.model import PluginRef
 
 EDITOR_FILE = "synapse.schema.json"
+_DEFS = "#/$defs/"
+_NOTES = frozenset({"title", "description", "default", "examples", "deprecated"})
+_REFERENCE = {"type": "string", "pattern": r"\$\{\{"}
 
 
 def plugin_schema(ref: PluginRef, catalog: Catalog) -> dict[str, Any]:
@@ -37,38 +41,69 @@ def editor_schema(plugins: dict[str, list[tuple[PluginRef, dict[str, Any]]]]) ->
     Args:
         plugins: For each code the references by which specs name the plugin, with its exported schema.
     """
-    rules = []
+    rules, definitions = [], {}
     for code in sorted(plugins):
         for ref, schema in plugins[code]:
             for name, action in schema["actions"].items():
-                rules.append(_rule(ref, name, action["params"]))
+                params, prefix = dict(action["params"]), f"{code}.{name}."
+                for inner, definition in params.pop("$defs", {}).items():
+                    definitions[prefix + inner] = _open_to_references(_moved(definition, prefix))
+                rules.append(_rule(ref, name, _open_to_references(_moved(params, prefix))))
     run = {"$schema": DIALECT, **RUN}
-    if rules:
-        run["allOf"] = rules
-    return run
+    return run | ({"allOf": rules} if rules else {}) | ({"$defs": definitions} if definitions else {})
 
 
 def _rule(ref: PluginRef, action: str, params: dict[str, Any]) -> dict[str, Any]:
     if ref.path is not None:
-        plugin: dict[str, Any] = {"path": {"type": "string", "pattern": f"(^|/){ref.path.name}/?$"}}
+        folder = re.sub(r"([.*+?^${}()|\[\]\\/])", r"\\\1", ref.path.name)
+        plugin: dict[str, Any] = {"path": {"type": "string", "pattern": f"(^|/){folder}/?$"}}
     else:
         plugin = {"module": {"const": ref.module}}
-    match = {"plugin": {"properties": plugin, "required": list(plugin)}, "action": {"const": action}}
-    condition = {"properties": {"spec": {"properties": match, "required": ["plugin", "action"]}}, "required": ["spec"]}
-    return {"if": condition, "then": {"properties": {"spec": {"properties": {"params": _open_to_references(params)}}}}}
+    match = {
+        "plugin": {"type": "object", "properties": plugin, "required": list(plugin)},
+        "action": {"const": action},
+    }
+    spec = {"type": "object", "properties": match, "required": ["plugin", "action"]}
+    then: dict[str, Any] = {"properties": {"params": params}}
+    if params.get("required"):
+        then["required"] = ["params"]
+    return {"if": {"properties": {"spec": spec}, "required": ["spec"]}, "then": {"properties": {"spec": then}}}
+
+
+def _moved(schema: Any, prefix: str) -> Any:
+    """The schema with its `$ref`s pointing at definitions whose names begin with `prefix`."""
+    if isinstance(schema, list):
+        return [_moved(item, prefix) for item in schema]
+    if isinstance(schema, dict):
+        return {key: _moved(item, prefix) for key, item in schema.items()}
+    if isinstance(schema, str) and schema.startswith(_DEFS):
+        return _DEFS + prefix + schema.removeprefix(_DEFS)
+    return schema
 
 
 def _open_to_references(schema: dict[str, Any]) -> dict[str, Any]:
-    """Each param may also be a `${{ }}` string, whose value is known only at run time."""
-    reference = {"type": "string", "pattern": r"\$\{\{.*\}\}"}
-    properties = {
-        name: {"anyOf": [field, reference]} | _shown(field) for name, field in schema.get("properties", {}).items()
-    }
-    return schema | ({"properties": properties} if properties else {})
+    """Each value inside may also be a string with `${{ }}`, whose value is known only at run time."""
+    opened = dict(schema)
+    for word in ("properties", "patternProperties"):
+        if word in opened:
+            opened[word] = {name: _openable(field) for name, field in opened[word].items()}
+    for word in ("items", "additionalProperties"):
+        if isinstance(opened.get(word), dict):
+            opened[word] = _openable(opened[word])
+    if "prefixItems" in opened:
+        opened["prefixItems"] = [_openable(item) for item in opened["prefixItems"]]
+    for word in ("anyOf", "oneOf", "allOf"):
+        if word in opened:
+            opened[word] = [_open_to_references(item) for item in opened[word]]
+    return opened
 
 
-def _shown(field: dict[str, Any]) -> dict[str, Any]:
-    return {key: field[key] for key in ("description", "default") if key in field}
+def _openable(field: Any) -> Any:
+    """`else` rather than `anyOf`: what is wrong with a value is then said as if there were no references."""
+    if not isinstance(field, dict) or "const" in field or not field.keys() - _NOTES:
+        return field
+    notes = {key: value for key, value in field.items() if key in _NOTES}
+    return notes | {"if": _REFERENCE, "else": _open_to_references(field)}
 
 
 def render(schema: dict[str, Any]) -> str:
@@ -80,14 +115,17 @@ def exported_files(refs: list[PluginRef], catalog: Catalog, folder: Path) -> dic
     """What the folder of schemas should hold for these plugins.
 
     Raises:
-        PluginError: A plugin does not load, or two different plugins have the same code.
+        PluginError: A plugin does not load, its code is no name for a file, or another plugin has the same.
     """
     plugins: dict[str, list[tuple[PluginRef, dict[str, Any]]]] = {}
     for ref in dict.fromkeys(refs):
         schema = plugin_schema(ref, catalog)
-        same = plugins.setdefault(schema["plugin"], [])
+        code = schema["plugin"]
+        if not re.fullmatch(r"\w[\w.-]*", code) or code == "synapse":
+            raise PluginError(f"plugin {ref}: the code {code!r} cannot name a file of schemas")
+        same = plugins.setdefault(code, [])
         if same and same[0][1] != schema:
-            raise PluginError(f"plugins {same[0][0]} and {ref} have the same code {schema['plugin']!r}")
+            raise PluginError(f"plugins {same[0][0]} and {ref} have the same code {code!r}")
         same.append((ref, schema))
     files = {folder / f"{code}.schema.json": render(found[0][1]) for code, found in plugins.items()}
     return files | {folder / EDITOR_FILE: render(editor_schema(plugins))}

@@ -122,11 +122,11 @@ def _load_file(path: Path, shown: str, named: bool, loaded: Loaded) -> None:
 
 
 def _load_document(file: SpecFile, index: int, document: Any, loaded: Loaded) -> None:
-    problems = check_document(document)
-    for problem in problems:
-        found = diagnose((file, index), problem.code, problem.message, problem.path, hint=problem.hint, on_key=problem.on_key)
+    findings = check_document(document)
+    for item in findings:
+        found = diagnose((file, index), item.code, item.message, item.path, hint=item.hint, on_key=item.on_key)
         loaded.diagnostics.append(found)
-    usable = salvage(document, problems)
+    usable = salvage(document, findings)
     if usable is None:
         loaded.hidden = True
     else:
@@ -178,4 +178,7 @@ def _resources(spec: dict[str, Any]) -> Resources:
 def _retry(spec: dict[str, Any]) -> Retry:
     names = {"limit": "limit", "backoff": "backoff", "factor": "factor", "maxBackoff": "max_backoff"}
     times = {"backoff", "maxBackoff"}
-    return Retry(**{names[key]: quantities.seconds(value) if key in times else value for key, value in spec.items()})
+    values: dict[str, Any] = {
+        names[key]: quantities.seconds(value) if key in times else value for key, value in spec.items()
+    }
+    return Retry(**values)

@@ -43,7 +43,7 @@ def plugin_problem(run: Run, error: PluginError) -> Diagnostic:
 
 
 def _bad_config(message: str, path: str, line: int = 1, column: int = 1, **_: Any) -> Diagnostic:
-    shown = _shown(path)
+    shown, data = _shown(path), b""
     try:
         data = Path(path).read_bytes()
         yaml.parse(data)

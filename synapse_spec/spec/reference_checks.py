@@ -17,6 +17,7 @@ from synapse_spec.spec.references import Reference
 
 KNOWN_VALUES = ("run.name", "spec.dir", "workspace.root", "git.commit")
 _LATER = ("matrix",)
+_LEAVES = ("string", "number", "integer", "boolean", "array")
 _RESULT_WORDS = ("results", "output", "outputs", "Result")
 
 ResultOf = Callable[[str], dict[str, Any] | None]
@@ -107,9 +108,7 @@ def _follow(schema: Any, path: KeyPath) -> tuple[Any, KeyPath | None]:
             node = known[part]
         elif isinstance(part, int) and node.get("type") == "array":
             node = node.get("items")
-        elif node.get("type") in ("string", "number", "integer", "boolean", "array"):
-            return node, path[:depth]
-        elif known and node.get("additionalProperties", False) is False and "anyOf" not in node:
+        elif node.get("type") in _LEAVES or (known and node.get("additionalProperties", False) is False):
             return node, path[:depth]
         else:
             node = node.get("additionalProperties")

@@ -108,12 +108,10 @@ def dig(value: Any, parts: KeyPath) -> Any:
         LookupError: There is none; the message says what there is instead.
     """
     for part in parts:
-        if isinstance(value, dict) and part in value:
-            value = value[part]
-        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
-            value = value[part]
-        else:
+        is_item = isinstance(value, list) and isinstance(part, int) and part < len(value)
+        if not is_item and not (isinstance(value, dict) and part in value):
             raise LookupError(f"has no {part!r}; it has {_offer(value)}")
+        value = value[part]
     return value
 
 

@@ -102,7 +102,7 @@ def _misplaced(match: re.Match[str], text: _Text) -> _Said:
     if "\t" in row[:indent]:
         return _tab(match, text)
     if row[indent:].startswith("- ") and indent + 1 == text.column:
-        return _Said("a list item stands among keys", "a value is either a list or a mapping; is the indentation right?")
+        return _Said("a list item stands among keys", "a value is a list or a mapping; is the indentation right?")
     inline = re.match(r"\s*(?:- )*([^\s:][^:]*):\s+(\S.*)", row)
     if inline and inline.end(1) + 1 < text.column:
         value = re.split(r"\s#", inline[2])[0].strip()
@@ -202,7 +202,9 @@ _ANSWERS: list[tuple[str, Callable[[re.Match[str], _Text], _Said]]] = [
     (r"empty flow entry", _plainly("there is nothing between two commas", "remove one of them")),
     (
         r"unexpected content after quoted",
-        _plainly("there is more text after the closing quote", "inside '…' a ' is written ''; inside \"…\" a \" is \\\""),
+        _plainly(
+            "there is more text after the closing quote", "inside '…' a ' is written '', inside \"…\" a \" is \\\""
+        ),
     ),
     (r"'(.)' is a reserved indicator", _quote_it("a value cannot start with {0} unless it is quoted")),
     (r"unknown alias: \*(.*)", _quote_it("a value that starts with * is an alias, and there is no anchor &{0}")),
@@ -213,7 +215,7 @@ _ANSWERS: list[tuple[str, Callable[[re.Match[str], _Text], _Said]]] = [
     ),
     (r"a key must be a string, and (.*) is not", _key),
     (r"the tag (\S+) is not allowed", _tag),
-    (r"(\S+) is not a JSON number", _plainly("{0} is no number that JSON knows", "leave it out, or quote it if it is text")),
+    (r"(\S+) is not a JSON number", _plainly("{0} is no number that JSON knows", "leave it out, or quote it as text")),
     (r"invalid unicode code point: (.*)", _plainly("there is no character {0}")),
     (r"alias bomb", _plainly("the aliases stand for too many values", "write the values out")),
     (r"maximum nesting depth \((\d+)\)", _plainly("there are more than {0} levels")),

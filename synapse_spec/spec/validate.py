@@ -136,10 +136,14 @@ def _against_plugin(
     except PluginError as error:
         yield plugin_problem(run, error)
         return
-    key = (run.plugin, run.action)
-    if key not in checkers:
-        checkers[key] = Checker(facts.params)
-    label = f"{catalog.plugin(run.plugin).code}:{run.action}"
+    key, label = (run.plugin, run.action), f"{catalog.plugin(run.plugin).code}:{run.action}"
+    try:
+        if key not in checkers:
+            checkers[key] = Checker(facts.params)
+    except ValueError as error:
+        message = f"the params model of {label} gives no valid JSON Schema: {str(error).splitlines()[0]}"
+        yield diagnose(run, "SS204", message, ("spec", "action"))
+        return
     for problem in checkers[key].problems(run.params):
         yield _param_problem(run, problem, label)
     yield from reference_checks.fit(run, facts.params, lambda name: _result_schema(runs.get(name), catalog))

@@ -4,15 +4,26 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from jsonschema import ValidationError
+from typing import Any, Protocol
 
 _KINDS = {"object": "mapping", "array": "list"}
 
 
-def said(error: "ValidationError") -> str:
+class Failure(Protocol):
+    """What is read of a ValidationError of jsonschema."""
+
+    validator: str
+    validator_value: Any
+    instance: Any
+    schema: dict[str, Any]
+    path: Sequence[str | int]
+    absolute_path: Iterable[str | int]
+    schema_path: Sequence[str | int]
+    absolute_schema_path: Iterable[str | int]
+    context: "Sequence[Failure]"
+
+
+def said(error: Failure) -> str:
     """What is wrong with the value."""
     value, limit = short(error.instance), error.validator_value
     words = {
@@ -35,11 +46,11 @@ def said(error: "ValidationError") -> str:
         "oneOf": lambda: f"{value} fits more than one of the forms that it may have",
     }
     if error.validator in words:
-        return words[str(error.validator)]()
+        return words[error.validator]()
     return f"{value} does not fit {error.validator}: {short(limit)}"
 
 
-def help_with(error: "ValidationError") -> str | None:
+def help_with(error: Failure) -> str | None:
     """The way out for a value of the wrong kind, else what the schema says of it."""
     value, schema = error.instance, error.schema
     if error.validator == "type":
@@ -109,16 +120,16 @@ def followed(schema: Any, root: Any) -> dict[str, Any]:
     """The schema itself behind `$ref`s into `$defs`."""
     while isinstance(schema, dict) and str(schema.get("$ref", "")).startswith("#/$defs/"):
         schema = root.get("$defs", {}).get(schema["$ref"].removeprefix("#/$defs/"))
-    return schema if isinstance(schema, dict) else {}
+    return dict(schema) if isinstance(schema, dict) else {}
 
 
 def inlined(schema: Any, root: Any) -> dict[str, Any]:
     """The schema with the `$ref`s of its own branches followed, so that it can be read without its root."""
-    schema = followed(schema, root)
+    found = followed(schema, root)
     for word in ("anyOf", "oneOf"):
-        if word in schema:
-            schema = schema | {word: [inlined(branch, root) for branch in schema[word]]}
-    return schema
+        if word in found:
+            found[word] = [inlined(branch, root) for branch in found[word]]
+    return found
 
 
 def discriminator(schemas: Sequence[dict[str, Any]]) -> tuple[str, list[Any]] | None:

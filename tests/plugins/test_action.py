@@ -44,7 +44,7 @@ class Plain(BaseAction[Params]):
         return self.params.epochs
 
 
-class Base(BaseAction[P], Generic[P]):
+class Base(BaseAction[P], Generic[P]):  # noqa: UP046 - as older code writes it
     def run(self) -> Any:
         return {"wrapped": self.execute()}
 

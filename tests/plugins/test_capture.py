@@ -123,9 +123,13 @@ def _descriptors() -> int:
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
 def test_what_was_written_before_an_exception_is_not_lost(events: list[Event], error: type[BaseException]) -> None:
-    with pytest.raises(error), captured(events.append):
-        print("almost")
-        raise error
+    def fail() -> None:
+        with captured(events.append):
+            print("almost")
+            raise error
+
+    with pytest.raises(error):
+        fail()
     assert lines(events) == ["almost"]
 
 

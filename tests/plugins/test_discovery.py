@@ -133,7 +133,7 @@ class TestWithAConfig:
             @action(params=P)
             def run(params, ctx): ...
             """
-        with pytest.raises(PluginLoadError, match="P of 'plugin.act:run' cannot be used: .*'Nobody'"):
+        with pytest.raises(PluginLoadError, match=r"P of 'plugin\.act:run' cannot be used: .*'Nobody'"):
             PluginDiscovery.from_path(make_plugin("demo", code)).get_action_params_model("run")
 
     def test_an_action_without_an_entrypoint(self, make_plugin: MakePlugin) -> None:
@@ -145,7 +145,13 @@ class TestWithAConfig:
 
 class TestToConfig:
     def test_as_data_with_what_the_code_says(self, make_plugin: MakePlugin) -> None:
-        config = "name: Demo\ncode: demo\ncolour: red\nactions:\n  train: {entrypoint: plugin.train.Train, method: job, ui: 1}\n"
+        config = """
+            name: Demo
+            code: demo
+            colour: red
+            actions:
+              train: {entrypoint: plugin.train.Train, method: job, ui: 1}
+            """
         demo = PluginDiscovery.from_path(make_plugin("demo", {"plugin/train.py": TRAIN}, config=config))
         data = demo.to_config_dict()
         schema = data["actions"]["train"].pop("params_schema")
@@ -213,7 +219,11 @@ class TestByCode:
             ),
             pytest.param(
                 {
-                    "a.py": "import synapse_spec.plugins.action\nclass A(synapse_spec.plugins.action.BaseAction):\n    def execute(self): ...\n"
+                    "a.py": """
+                        import synapse_spec.plugins.action
+                        class A(synapse_spec.plugins.action.BaseAction):
+                            def execute(self): ...
+                        """
                 },
                 ["A"],
                 id="by dotted name",
@@ -301,11 +311,11 @@ class TestByCode:
 
     def test_two_actions_of_one_name_are_both_named(self, make_plugin: MakePlugin) -> None:
         folder = make_plugin("demo", {"plugin/a.py": TRAIN, "plugin/b.py": TRAIN})
-        with pytest.raises(PluginConfigError, match="'train'.*plugin.a:Train.*plugin.b:Train"):
+        with pytest.raises(PluginConfigError, match=r"'train'.*plugin\.a:Train.*plugin\.b:Train"):
             PluginDiscovery.from_path(folder)
 
     def test_a_folder_with_nothing(self, make_plugin: MakePlugin) -> None:
-        with pytest.raises(PluginNotFoundError, match="neither config.yaml nor an action"):
+        with pytest.raises(PluginNotFoundError, match=r"neither config\.yaml nor an action"):
             PluginDiscovery.from_path(make_plugin("demo", {"a.py": "x = 1"}))
 
 

@@ -2,8 +2,6 @@
 
 import json
 import os
-import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -466,7 +464,7 @@ def test_same_named_plugins_and_late_imports(make_plugin: MakePlugin) -> None:
         """
     folders = []
     for name in ("a", "b"):
-        files = {path: f"X = '{name}'" for path in ("plugin/name.py", "plugin/late.py", "helper.py")}
+        files = dict.fromkeys(("plugin/name.py", "plugin/late.py", "helper.py"), f"X = '{name}'")
         folders.append(make_plugin(name, {"plugin/__init__.py": "", "plugin/act.py": act, **files}))
     results = [perform(invocation(folder), ignore).unwrap() for folder in folders * 2]
     assert results == [["a"] * 3, ["b"] * 3] * 2

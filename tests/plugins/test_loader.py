@@ -71,7 +71,12 @@ def test_a_module_of_the_process_makes_way_and_comes_back(
 
 
 def test_a_module_imported_by_the_process_meanwhile_is_not_lost(make_plugin: MakePlugin) -> None:
-    act = "import os, sys\nsys.path.insert(0, os.path.join(os.path.dirname(__file__), 'lib'))\nimport inner\nVALUE = inner.VALUE\n"
+    act = """
+        import os, sys
+        sys.path.insert(0, os.path.join(os.path.dirname(__file__), "lib"))
+        import inner
+        VALUE = inner.VALUE
+        """
     folder = make_plugin("a", {"plugin/act.py": act, "plugin/lib/inner.py": "VALUE = 1"})
     assert value_of(folder) == 1
     ours = sys.modules["inner"] = types.ModuleType("inner")
@@ -83,10 +88,15 @@ def test_a_module_imported_by_the_process_meanwhile_is_not_lost(make_plugin: Mak
 
 
 def test_places_that_a_plugin_adds_to_sys_path_hold_for_it_alone(make_plugin: MakePlugin) -> None:
-    act = (
-        "import os, sys\nhere = os.path.dirname(__file__)\nsys.path.insert(0, here + '/lib')\nsys.path.append(here + '/more')\n"
-        "def run():\n    import inner, outer\n    return inner.VALUE, outer.VALUE\n"
-    )
+    act = """
+        import os, sys
+        here = os.path.dirname(__file__)
+        sys.path.insert(0, here + "/lib")
+        sys.path.append(here + "/more")
+        def run():
+            import inner, outer
+            return inner.VALUE, outer.VALUE
+        """
     files = {"plugin/act.py": act, "plugin/lib/inner.py": "VALUE = 1", "plugin/more/outer.py": "VALUE = 2"}
     folder = make_plugin("a", files)
     assert called(folder) == (1, 2)
@@ -109,6 +119,11 @@ def test_a_folder_of_scripts_named_like_a_library_does_not_hide_it(make_plugin: 
     files = {"plugin/act.py": "import numpy\nVALUE = numpy\n", "numpy/convert.py": "", "json/x.py": ""}
     assert value_of(make_plugin("a", files)) is np
     assert sys.modules["numpy"] is np
+
+
+def test_the_main_module_stays_where_it_is(make_plugin: MakePlugin) -> None:
+    files = {"plugin/act.py": "import __main__\nVALUE = __main__\n", "__main__.py": "1 / 0", "__init__.py": "1 / 0"}
+    assert value_of(make_plugin("a", files)) is sys.modules["__main__"]
 
 
 def test_a_package_named_like_a_library_is_the_plugins_own_inside(make_plugin: MakePlugin) -> None:
@@ -350,6 +365,10 @@ class TestSourceOf:
         try:
             for name in ("Act", "run"):
                 assert source_of(value_of(folder, f"plugin.act:{name}")) == PluginSource.from_path(folder)
+            assert source_of(value_of(folder, "shared_lib:Base")) is None
+            with active(PluginSource.from_path(make_plugin("b", code))):
+                act = value_of(tmp_path / "b", "plugin.act:Act")
+            assert source_of(act) == PluginSource.from_path(tmp_path / "b")
         finally:
             sys.path.remove(str(tmp_path))
             del sys.modules["shared_lib"]
@@ -380,7 +399,14 @@ def test_a_module_plugin_is_imported_as_usual(make_plugin: MakePlugin, tmp_path:
 
 
 def test_plugins_of_several_threads_take_turns(make_plugin: MakePlugin) -> None:
-    act = "import time\nfrom plugin import name\ndef run():\n    time.sleep(0.01)\n    from plugin import late\n    return name.X, late.X\n"
+    act = """
+        import time
+        from plugin import name
+        def run():
+            time.sleep(0.01)
+            from plugin import late
+            return name.X, late.X
+        """
     folders = {
         name: make_plugin(
             name, {"plugin/act.py": act, "plugin/name.py": f"X = '{name}'", "plugin/late.py": f"X = '{name}'"}

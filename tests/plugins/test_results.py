@@ -44,7 +44,7 @@ class Point:
 class Report(BaseModel):
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
-    score: float = Field(0.5, serialization_alias="finalScore")
+    score: float = Field(default=0.5, serialization_alias="finalScore")
     took: dt.timedelta = dt.timedelta(hours=1)
     values: Any = None
     point: Point | None = None

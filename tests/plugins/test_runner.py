@@ -85,7 +85,13 @@ def test_an_action_at_hand_needs_no_plugin() -> None:
 
 
 def test_an_action_at_hand_still_belongs_to_its_plugin(make_plugin: MakePlugin) -> None:
-    code = "from synapse_spec import action\n@action()\ndef run(params, ctx):\n    from plugin.late import X\n    return X\n"
+    code = """
+        from synapse_spec import action
+        @action()
+        def run(params, ctx):
+            from plugin.late import X
+            return X
+        """
     folder = make_plugin("demo", {"plugin/act.py": code, "plugin/late.py": "X = 1"}, actions={"run": "plugin.act:run"})
     act = PluginDiscovery.from_path(folder).get_action_class("run")
     assert run_plugin("", "run", action_cls=act) == 1
@@ -176,7 +182,7 @@ def test_params_are_json_in_every_mode(make_plugin: MakePlugin, tmp_path: Path) 
 
 def test_failures_are_errors_with_details(make_plugin: MakePlugin) -> None:
     folder = make_plugin("demo", "@action()\ndef run(params, ctx):\n    {}['missing']")
-    with pytest.raises(ExecutionError, match="^ActionFailed: KeyError: 'missing'$") as caught:
+    with pytest.raises(ExecutionError, match=r"^ActionFailed: KeyError: 'missing'$") as caught:
         run_plugin(folder, "run")
     details = caught.value.details
     assert (details["reason"], details["type"], details["message"]) == ("ActionFailed", "KeyError", "'missing'")

@@ -73,7 +73,13 @@ def test_actions_of_same_named_plugins(make_plugin: MakePlugin) -> None:
     executor = LocalExecutor()
     actions = []
     for name in ("a", "b"):
-        text = "from synapse_spec import action\n@action()\ndef run(params, ctx):\n    import plugin.late\n    return plugin.late.X\n"
+        text = """
+            from synapse_spec import action
+            @action()
+            def run(params, ctx):
+                import plugin.late
+                return plugin.late.X
+            """
         folder = make_plugin(
             name, {"plugin/act.py": text, "plugin/late.py": f"X = '{name}'"}, actions={"run": "plugin.act:run"}
         )

@@ -21,6 +21,7 @@ from synapse_spec.plugins.executors.ray.jobs_api import package_name
 from synapse_spec.plugins.outcome import ErrorInfo, Outcome
 
 _GLANCE_SECONDS = 0.2  # how soon a cancellation is seen
+_IDLE_SECONDS = 2.0
 _CROWDED_SECONDS = 2.0  # an actor that takes longer to start may be waiting for what idle ones hold
 
 
@@ -38,11 +39,12 @@ class TaskOptions:
 
 @dataclass(eq=False, slots=True)
 class _Worker:
-    """An actor; `starting` is what Ray resolves once its process is up."""
+    """An actor; `starting` is what Ray resolves once its process is up, `expiry` ends it when it is idle for long."""
 
     key: str
     actor: Any
     starting: Any
+    expiry: threading.Timer | None = None
 
 
 class _Ended(Exception):
@@ -97,14 +99,13 @@ class TaskPool:
         except _Ended as ended:
             return ended.outcome
         finally:
-            self._give_back(worker, healthy)
+            self._give_back(worker, healthy, _holds_resources(options))
 
     def close(self) -> None:
         """End the actors."""
         with self._room:
-            for worker in self._idle:
-                _kill(worker)
-            self._idle.clear()
+            while self._idle:
+                self._discard(self._idle.pop())
         detach()
 
     def _payload(self, invocation: Invocation) -> dict[str, Any]:
@@ -137,21 +138,35 @@ class TaskPool:
         for worker in reversed(self._idle):
             if worker.key == key:
                 self._idle.remove(worker)
+                if worker.expiry is not None:
+                    worker.expiry.cancel()
                 return worker
         if self._idle and self._count >= self._limit:
             self._discard(self._idle.pop(0))
         return None
 
-    def _give_back(self, worker: _Worker, healthy: bool) -> None:
+    def _give_back(self, worker: _Worker, healthy: bool, holds_resources: bool) -> None:
         with self._room:
-            if healthy:
-                self._idle.append(worker)
-            else:
+            if not healthy:
                 self._discard(worker)
+            else:
+                self._idle.append(worker)
+                if holds_resources:  # which a job, or another client, may be waiting for
+                    worker.expiry = threading.Timer(_IDLE_SECONDS, self._expire, [worker])
+                    worker.expiry.daemon = True
+                    worker.expiry.start()
             self._room.notify_all()
+
+    def _expire(self, worker: _Worker) -> None:
+        with self._room:
+            if worker in self._idle and worker.expiry is threading.current_thread():
+                self._idle.remove(worker)
+                self._discard(worker)
 
     def _discard(self, worker: _Worker) -> None:
         self._count -= 1
+        if worker.expiry is not None:
+            worker.expiry.cancel()
         _kill(worker)
 
     def _check_feasible(self, options: TaskOptions) -> None:
@@ -209,6 +224,10 @@ class _Limits:
             raise _Ended("Cancelled", "Cancelled", "the worker process was ended on request")
         if self.deadline is not None and time.monotonic() > self.deadline:
             raise _Ended("TimedOut", "TimedOut", f"the task took longer than {self.options.timeout:g} s")
+
+
+def _holds_resources(options: TaskOptions) -> bool:
+    return any((options.num_cpus, options.num_gpus, options.memory, options.resources))
 
 
 def _start(key: str, arguments: dict[str, Any]) -> _Worker:

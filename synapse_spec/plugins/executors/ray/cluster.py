@@ -32,8 +32,7 @@ class Cluster:
     """Where a cluster is.
 
     Attributes:
-        address: host:port or ray://host:port for drivers. None: not known, or the session that the user's own
-            `ray.init` made.
+        address: host:port of the GCS, for drivers. None: not known, or the session that the user's own `ray.init` made.
         dashboard: http://host:port for jobs, or None.
         token: For both, or None for what Ray itself finds in the environment.
         embedded: It is ours and on this machine: it sees our files and has our Python.
@@ -77,7 +76,7 @@ def reach(address: str | None, folder: Path, *, dashboard: bool, start: bool = T
     """Find the cluster, and start an embedded one if none is given.
 
     Args:
-        address: host:port, ray://host:port (tasks only) or http://host:port (jobs only); None for RAY_ADDRESS.
+        address: host:port, or http://host:port for jobs only; None for RAY_ADDRESS.
         folder: Of the embedded cluster: its record, and the jobs that nobody has fetched.
         dashboard: Whether jobs will be run.
         start: Start an embedded one if none is alive.
@@ -149,7 +148,7 @@ def _init(cluster: Cluster) -> None:
             ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
         except Exception as error:  # Ray raises whatever its many layers raise
             ray.shutdown()
-            reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+            reason = " ".join(str(error).split()) or type(error).__name__
             raise ClusterUnreachable(f"Ray at {cluster.address} does not take us as a driver: {reason}") from error
 
 
@@ -212,10 +211,11 @@ def _given(address: str, dashboard: bool) -> Cluster:
         JobsApi(address, _own_token()).version()
         return Cluster(None, address, _own_token(), False)
     host, _, port = place.rpartition(":")
-    if kind not in ("", "ray") or not host or not port.isdigit():
-        raise ClusterUnreachable(f"{address!r} is no Ray address: give host:port, ray://host:port or http://host:port")
-    if kind == "ray" and dashboard:
-        raise ClusterUnreachable(f"{address} serves no jobs; give http://host:port of the cluster's dashboard")
+    if kind == "ray":
+        message = f"{address}: Ray Client cannot stream what runs report; give host:port of the cluster's GCS instead"
+        raise ClusterUnreachable(message)
+    if kind or not host or not port.isdigit():
+        raise ClusterUnreachable(f"{address!r} is no Ray address: give host:port, or http://host:port for jobs")
     _probe(address, host, int(port))
     url = _dashboard_of(address) if dashboard else None
     return Cluster(address, url, _own_token(), False)

@@ -192,6 +192,8 @@ class _Server:
             if self._jobs is not None and not (folder / "info.json").exists():
                 with suppress(PluginError, OSError):
                     _archive_job(self._jobs, folder)
+            for payload in folder.glob("payload-*"):  # of a job that never came to read it
+                payload.unlink(missing_ok=True)
 
 
 def _archive_job(jobs: JobsApi, folder: Path) -> None:

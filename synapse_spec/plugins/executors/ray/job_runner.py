@@ -28,6 +28,8 @@ from synapse_spec.plugins.executors.ray.wire import JobLog, new_nonce
 from synapse_spec.plugins.outcome import Outcome
 
 _ENTRY = "-m synapse_spec.plugins.executors.ray.entry"
+_VERSION_CHECK = """python -c 'import sys; sys.exit(
+    "synapse-spec needs Python 3.12 on the cluster, not " + sys.version if sys.version_info < (3, 12) else 0)'"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +77,17 @@ class JobRunner:
         else:
             payload = None
             runtime_env["working_dir"] = api.upload_package(_packed(invocation, nonce))
-            command = f"exec python {_ENTRY} payload.json"
+            command = f"{_VERSION_CHECK} && exec python {_ENTRY} payload.json"
         metadata = options.metadata | {NONCE: nonce}
         request = {"entrypoint": command, "submission_id": submission_id, "metadata": metadata}
         try:
             api.submit(request | {"runtime_env": runtime_env} | dict(_resources(options)))
-        except JobExists:
-            _unlink(payload)
+        except JobsApiError as error:  # not for one that was cut off: the job may have started
+            if payload is not None:
+                payload.unlink(missing_ok=True)
+            if not isinstance(error, JobExists):
+                raise
             return False
-        except BaseException:
-            _unlink(payload)
-            raise
         return True
 
     def known(self, submission_id: str) -> bool:
@@ -213,8 +215,3 @@ def _kill_supervisor(cluster: Cluster, submission_id: str) -> None:
             ray.kill(ray.get_actor(name, namespace="SUPERVISOR_ACTOR_RAY_NAMESPACE"))
     finally:
         detach()
-
-
-def _unlink(path: Path | None) -> None:
-    if path is not None:
-        path.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import tempfile
 import threading
 import time
@@ -82,16 +83,25 @@ def _ray_imported() -> None:
 
 
 @pytest.fixture(scope="session")
-def short_folder() -> Iterator[Path]:
+def cache_home() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="ray-tests-"))
     yield folder
     shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")
+def short_folder(cache_home: Path) -> Path:
+    """The cluster's folder; the Python API finds it there if `cache_home` is the user's."""
+    return cache_home / "synapse-spec/ray"
+
+
+@pytest.fixture(scope="session")
 def lease(short_folder: Path) -> Iterator[Lease]:
     """The cluster, with its dashboard; nothing of it is left when the session ends."""
-    held = reach(None, short_folder, dashboard=True)
+    with pytest.MonkeyPatch.context() as patch:
+        # On clusters elsewhere a job's Python is the one that is first in the path.
+        patch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+        held = reach(None, short_folder, dashboard=True)
     head = Head.read(short_folder, dashboard=True)
     assert head is not None
     yield held

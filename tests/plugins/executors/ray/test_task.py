@@ -111,6 +111,12 @@ def test_same_named_packages_and_more_plugins_than_actors(pool: TaskPool, short_
     assert [results[index] for index in range(6)] == names * 2
 
 
+def test_idle_workers_let_go_of_what_they_hold(pool: TaskPool, invoke: Invoke) -> None:
+    first = run(pool, invoke("ok"), num_cpus=1)[0].result["pid"]
+    assert run(pool, invoke("ok"), num_cpus=1)[0].result["pid"] == first
+    eventually(lambda: not alive(first))
+
+
 def test_more_than_the_machine_has(pool: TaskPool, invoke: Invoke) -> None:
     outcome = run(pool, invoke("ok"), num_cpus=10_000)[0]
     assert outcome.error is not None
