@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from synapse_spec.cli.exits import INVALID, OK
-from synapse_spec.cli.output import emit, format_option, say, table
+from synapse_spec.cli.output import emit, format_option, only_ours_on_stdout, say, table
 
 if TYPE_CHECKING:
     from synapse_spec.plugins.discovery import PluginDiscovery
@@ -18,8 +18,9 @@ def command(plugin: str, form: str) -> int:
     """Show the actions of PLUGIN (a folder or a module), their params and their results."""
     from synapse_spec.plugins.runner import find_plugin
 
-    discovery = find_plugin(plugin)
-    actions = [_facts(discovery, name) for name in discovery.list_actions()]
+    with only_ours_on_stdout():
+        discovery = find_plugin(plugin)
+        actions = [_facts(discovery, name) for name in discovery.list_actions()]
     if form != "text":
         emit(
             {
@@ -56,9 +57,10 @@ def _facts(discovery: "PluginDiscovery", name: str) -> dict[str, Any]:
 
 
 def _show(action: dict[str, Any]) -> None:
-    click.echo(f"\n{click.style(action['name'], bold=True)}  {action.get('description', '')}".rstrip())
+    about = "does not load" if "error" in action else action["description"]
+    click.echo(f"\n{click.style(action['name'], bold=True)}  {about}".rstrip())
     if "error" in action:
-        say(f"  error: {action['error']}")
+        say(f"error: action {action['name']!r}: {action['error']}")
         return
     schema = action["params"]
     rows = [

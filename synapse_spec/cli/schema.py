@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from synapse_spec.cli.exits import INVALID, OK
-from synapse_spec.cli.output import say
+from synapse_spec.cli.output import only_ours_on_stdout, say
 from synapse_spec.spec.catalog import Catalog
 from synapse_spec.spec.diagnostics import InvalidSpec
 from synapse_spec.spec.export import exported_files
@@ -69,7 +69,8 @@ def _wanted(paths: tuple[str, ...], folder: str | None) -> dict[Path, str]:
     target = Path(folder) if folder else workspace.root / "schemas"
     # Freshness is what is asked about, so the exported schemas themselves are no source here.
     catalog = Catalog(workspace.root, schemas=workspace.root / ".synapse" / "none")
-    return exported_files(_plugins(paths), catalog, target)
+    with only_ours_on_stdout():
+        return exported_files(_plugins(paths), catalog, target)
 
 
 def _plugins(paths: tuple[str, ...]) -> list[PluginRef]:

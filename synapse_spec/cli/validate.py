@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from synapse_spec.cli.exits import INVALID, OK
-from synapse_spec.cli.output import emit, format_option, say, show_diagnostics
+from synapse_spec.cli.output import emit, format_option, only_ours_on_stdout, say, show_diagnostics
 from synapse_spec.spec.catalog import Catalog
 from synapse_spec.spec.diagnostics import Diagnostic
 from synapse_spec.spec.load import load
@@ -21,7 +21,8 @@ def command(paths: tuple[str, ...], offline: bool, form: str) -> int:
     """Check the specs at PATH and report every problem."""
     loaded = load(paths)
     root = Workspace.of(loaded.files[0].path if loaded.files else Path.cwd()).root
-    problems = validate(loaded, Catalog(root, offline=offline), models=not offline)
+    with only_ours_on_stdout():
+        problems = validate(loaded, Catalog(root, offline=offline), models=not offline)
     _report(problems, form, len(loaded.runs), len(loaded.files))
     return INVALID if any(item.severity == "error" for item in problems) else OK
 

@@ -110,10 +110,9 @@ def reconcile(run: Run, stage: Stage, cancelled: Cancel) -> RunStatus:
     """
     with stage.locked(run):
         seen = stage.statuses.get(run.name) or RunStatus(run.name)
-        stored = stage.files[run.file.path].read().get(run.name) or seen
+        stage.statuses[run.name] = stored = stage.files[run.file.path].get(run.name) or seen
         # The rest of the graph is settled as far as this run needs it, so it is decided as if it stood alone.
-        current = {**stage.statuses, run.name: stored}
-        plan = make_plan([run], stage.catalog, current, force=lambda name: name in stage.options.force)
+        plan = make_plan([run], stage.catalog, stage.statuses, force=lambda name: name in stage.options.force)
         entry = plan.entries[run.name]
         if entry.decision.step == ADOPT:
             return _followed(run, stage, stored, cancelled)

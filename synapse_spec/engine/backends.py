@@ -1,9 +1,10 @@
-"""How each mode performs an attempt. One class a mode, one Protocol; Ray is reached when a run first needs it."""
+"""How tasks and jobs are performed on Ray, which is reached when a run first needs it. Used by `attempt`."""
 
+import os
 import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from synapse_spec.plugins.enums import ExecutionMode
 from synapse_spec.plugins.events import Emit
@@ -60,14 +61,6 @@ class Work:
     cancelled: Cancel = field(default_factory=Cancel)
 
 
-class Backend(Protocol):
-    """Performs attempts of one mode."""
-
-    def perform(self, work: Work) -> Outcome | None:
-        """The attempt's outcome; None when it goes on without us (a job only)."""
-        ...
-
-
 class Backends:
     """The backend of each mode, and the cluster that two of them share.
 
@@ -95,17 +88,17 @@ class Backends:
         _import_early(modes)
         self._task_limit = task_limit
         self.leave = threading.Event()
+        # Taken now: a local run at work lays its env, secrets included, over this process's.
+        self._environ = dict(os.environ)
+        self._fetched: list[str] = []
         self._lock = threading.Lock()
         self._lease: Lease | None = None
         self._pool: TaskPool | None = None
         self._jobs: JobRunner | None = None
 
     def of(self, mode: ExecutionMode) -> Callable[[Work], Outcome | None]:
-        return {
-            ExecutionMode.LOCAL: _perform_local,
-            ExecutionMode.TASK: self._perform_task,
-            ExecutionMode.JOB: self._perform_job,
-        }[mode]
+        """What performs attempts of a mode on Ray."""
+        return self._perform_job if mode is ExecutionMode.JOB else self._perform_task
 
     def prepare(self, mode: ExecutionMode) -> None:
         """Reach what the mode needs, before anything is written.
@@ -121,6 +114,9 @@ class Backends:
         """End the actors and let go of the cluster; an embedded one goes too, unless jobs still run on it."""
         if self._pool is not None:
             self._pool.close()
+        if self._jobs is not None:
+            for handle in self._fetched:  # not before their statuses are written
+                self._jobs.forget(handle)
         if self._lease is not None:
             self._lease.release()
 
@@ -130,7 +126,7 @@ class Backends:
 
         with self._lock:
             if self._jobs is None:
-                self._jobs = JobRunner(self._reach().cluster, self._workspace.ray)
+                self._jobs = JobRunner(self._reach().cluster, self._workspace.ray, environ=self._environ)
             return self._jobs
 
     def _tasks(self) -> "TaskPool":
@@ -138,7 +134,7 @@ class Backends:
 
         with self._lock:
             if self._pool is None:
-                self._pool = TaskPool(self._reach().cluster, self._task_limit)
+                self._pool = TaskPool(self._reach().cluster, self._task_limit, environ=self._environ)
             return self._pool
 
     def _reach(self) -> "Lease":
@@ -169,9 +165,9 @@ class Backends:
             return None
         outcome = jobs.follow(work.handle, work.emit, work.cancelled, work.run.timeout)
         if outcome is None and not self.leave.is_set():
-            outcome = stop_job(jobs, work.handle)
+            outcome = stop_job(jobs, work.handle, lambda event: None)
         if outcome is not None:
-            jobs.forget(work.handle)
+            self._fetched.append(work.handle)
         return outcome
 
 
@@ -183,13 +179,13 @@ def has_ended(jobs: "JobRunner", handle: str) -> bool:
     return info is None or info["status"] in TERMINAL
 
 
-def stop_job(jobs: "JobRunner", handle: str) -> Outcome:
+def stop_job(jobs: "JobRunner", handle: str, emit: Emit) -> Outcome:
     """End a job and wait for that; what it had completed before counts."""
     jobs.cancel(handle)
     patience = threading.Event()
     timer = threading.Timer(_STOP_SECONDS, patience.set)
     timer.start()
-    outcome = jobs.follow(handle, lambda event: None, patience)
+    outcome = jobs.follow(handle, emit, patience)
     timer.cancel()
     if outcome is not None and outcome.ok:
         return outcome
@@ -204,12 +200,3 @@ def _import_early(modes: Collection[ExecutionMode]) -> None:
         import synapse_spec.plugins.executors.ray.task
     if ExecutionMode.JOB in modes:
         import synapse_spec.plugins.executors.ray.job  # noqa: F401
-
-
-def _perform_local(work: Work) -> Outcome:
-    from synapse_spec.plugins.capture import captured
-    from synapse_spec.plugins.execution import perform
-
-    assert work.invocation is not None
-    with captured(work.emit) as emit:
-        return perform(work.invocation, emit)

@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from synapse_spec.engine.attempt import RunLog
@@ -28,39 +29,35 @@ def collect(run: Run, file: StatusFile, workspace: Workspace, address: str | Non
     A run that a living process is at, or whose cluster cannot be reached, is left as it is.
     """
     try:
-        with run_lock(workspace, run.name, wait=False, stop=threading.Event()):
+        with run_lock(workspace, run.name, wait=False, stop=threading.Event()), _jobs(workspace, address) as jobs:
             status = file.read()[run.name]
-            if status.phase != RUNNING or status.attempt is None:
+            if status.phase != RUNNING or status.attempt is None or jobs is None:
                 return status
-            outcome = _outcome(run, status, workspace, address, stop=stop)
+            handle = status.attempt.handle
+            outcome = _outcome(run, status, workspace, jobs, stop=stop)
             if outcome is None:
                 return status
             if outcome.ok:
-                outcome = Outcome("Completed", stow(outcome.result, run.name, workspace), None, outcome.metrics)
+                outcome = replace(outcome, result=stow(outcome.result, run.name, workspace))
             status = status.finished(outcome, timestamp())
             file.update(run.name, lambda _: status)
+            jobs.forget(handle)
             return status
     except LockHeld:
         return file.read()[run.name]
 
 
-def _outcome(run: Run, status: RunStatus, workspace: Workspace, address: str | None, *, stop: bool) -> Outcome | None:
-    """The job's outcome; None if it goes on, or if nobody can tell."""
+def _outcome(run: Run, status: RunStatus, workspace: Workspace, jobs: "JobRunner", *, stop: bool) -> Outcome | None:
+    """The job's outcome; None if it goes on."""
     assert status.attempt is not None
-    handle = status.attempt.handle
-    with _jobs(workspace, address) as jobs:
-        if jobs is None:
-            return None
-        if not has_ended(jobs, handle) and not stop:
-            return None
-        with RunLog(workspace.root / str(status.logs)) as log:
-            masker = _masker(run)
-            if not has_ended(jobs, handle):
-                outcome: Outcome | None = stop_job(jobs, handle)
-            else:
-                outcome = jobs.follow(handle, masker.emit(log.tee(lambda event: None)), threading.Event())
-        jobs.forget(handle)
-        return outcome and masker.outcome(outcome)
+    handle, masker = status.attempt.handle, _masker(run)
+    ended = has_ended(jobs, handle)
+    if not ended and not stop:
+        return None
+    with RunLog(workspace.root / str(status.logs)) as log:
+        emit = masker.emit(log.tee(lambda event: None))
+        outcome = jobs.follow(handle, emit, threading.Event()) if ended else stop_job(jobs, handle, emit)
+    return outcome and masker.outcome(outcome)
 
 
 @contextmanager

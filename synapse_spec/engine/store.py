@@ -30,6 +30,9 @@ class StatusFile:
         self.path = path
         self.order = tuple(order)
         self._mutex = threading.Lock()
+        self._state: tuple[int, ...] | None = None
+        self._documents: dict[str, dict[str, Any]] = {}
+        self._texts: dict[str, str] = {}
 
     @classmethod
     def of(cls, file: SpecFile, order: Iterable[str] = ()) -> "StatusFile":
@@ -41,7 +44,19 @@ class StatusFile:
         Raises:
             InvalidSpec: The file is there and is no status file.
         """
-        return {name: RunStatus.from_document(document) for name, document in self._documents().items()}
+        with self._mutex:
+            self._refresh()
+            return {name: RunStatus.from_document(document) for name, document in self._documents.items()}
+
+    def get(self, name: str) -> RunStatus | None:
+        """The status of one run, if there is one.
+
+        Raises:
+            InvalidSpec: As `read`.
+        """
+        with self._mutex:
+            self._refresh()
+            return RunStatus.from_document(self._documents[name]) if name in self._documents else None
 
     def update(self, name: str, change: Callable[[RunStatus], RunStatus]) -> RunStatus:
         """Replace one run's status by what `change` makes of it; the new status.
@@ -49,27 +64,22 @@ class StatusFile:
         The file is read again under a lock, so that several processes may write to it.
         """
         with self._locked():
-            documents = self._documents()
-            old = RunStatus.from_document(documents[name]) if name in documents else RunStatus(name)
-            new = change(old)
+            old = self._documents.get(name)
+            new = change(RunStatus(name) if old is None else RunStatus.from_document(old))
             document = new.to_document()
-            if name not in documents or timeless(documents[name]) != timeless(document):
-                self._write(documents | {name: document})
+            if old is None or timeless(old) != timeless(document):
+                self._write(self._documents | {name: document})
             return new
 
     def remove(self, names: Iterable[str]) -> None:
         """Forget runs; the file goes with the last of them."""
         gone = set(names)
         with self._locked():
-            left = {name: document for name, document in self._documents().items() if name not in gone}
-            if left:
-                self._write(left)
-            else:
-                self.path.unlink(missing_ok=True)
+            self._write({name: document for name, document in self._documents.items() if name not in gone})
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Other threads and other processes wait before they change the file."""
+        """Other threads and other processes wait before they change the file, which is known as it stands then."""
         from filelock import FileLock
 
         workspace = Workspace.of(self.path)
@@ -77,32 +87,55 @@ class StatusFile:
         workspace.locks.mkdir(exist_ok=True)
         key = os.path.relpath(self.path, workspace.root).replace(os.sep, "__")
         with self._mutex, FileLock(workspace.locks / f"{key}.file.lock"):
+            self._refresh()
             yield
 
-    def _documents(self) -> dict[str, dict[str, Any]]:
-        """The documents as stored, by run."""
+    def _refresh(self) -> None:
+        """Read the file, unless it is the one that is known: a file of many runs is written often."""
         try:
-            data = self.path.read_bytes()
-        except FileNotFoundError:
-            return {}
+            state = _state(self.path)
+            if state == self._state:
+                return
+            documents = {} if state is None else _parsed(self.path, self.path.read_bytes())
         except OSError as error:
             raise _unusable(self.path, f"cannot be read: {error.strerror}") from None
-        try:
-            documents = [item for item in yaml.parse(data) if item is not None]
-        except yaml.YamlError as error:
-            raise _unusable(self.path, f"{error.message} (line {error.line})") from None
-        for document in documents:
-            problem = next(_validator().iter_errors(document), None)
-            if problem is not None:
-                place = ".".join(map(str, problem.instance_path)) or "a document"
-                raise _unusable(self.path, f"this is no status file of synapse: {place}: {problem.message}")
-        return {document["metadata"]["name"]: document for document in documents}
+        self._state, self._documents, self._texts = state, documents, {}
 
     def _write(self, documents: dict[str, dict[str, Any]]) -> None:
         rank = {name: index for index, name in enumerate(self.order)}
-        ordered = sorted(documents.items(), key=lambda item: rank.get(item[0], len(rank)))
-        text = HEADER + "---\n".join(yaml.dump(document) for _, document in ordered)
-        replace_file(self.path, text)
+        names = sorted(documents, key=lambda name: rank.get(name, len(rank)))
+        known = {name: text for name, text in self._texts.items() if documents.get(name) is self._documents.get(name)}
+        texts = {name: known.get(name) or yaml.dump(documents[name]) for name in names}
+        documents = {name: documents[name] for name in names}
+        if documents:
+            replace_file(self.path, HEADER + "---\n".join(texts.values()))
+        else:
+            self.path.unlink(missing_ok=True)
+        self._state, self._documents, self._texts = _state(self.path), documents, texts
+
+
+def _state(path: Path) -> tuple[int, ...] | None:
+    """What tells a file from the one that replaced it; None where there is none."""
+    try:
+        info = path.stat()
+    except FileNotFoundError:
+        return None
+    return (info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns)
+
+
+def _parsed(path: Path, data: bytes) -> dict[str, dict[str, Any]]:
+    """The documents of a status file by run."""
+    try:
+        documents = [item for item in yaml.parse(data) if item is not None]
+    except yaml.YamlError as error:
+        span = yaml.Span(error.line, error.column, error.line, error.column + 1)
+        raise _unusable(path, error.message, span) from None
+    for document in documents:
+        problem = next(_validator().iter_errors(document), None)
+        if problem is not None:
+            place = ".".join(map(str, problem.instance_path)) or "a document"
+            raise _unusable(path, f"this is no status file of synapse: {place}: {problem.message}")
+    return {document["metadata"]["name"]: document for document in documents}
 
 
 def replace_file(path: Path, text: str) -> None:
@@ -131,6 +164,6 @@ def _validator() -> Any:
     return jsonschema_rs.Draft202012Validator(STATUS)
 
 
-def _unusable(path: Path, message: str) -> InvalidSpec:
+def _unusable(path: Path, message: str, span: yaml.Span | None = None) -> InvalidSpec:
     hint = "restore it from git, or delete it to start anew"
-    return InvalidSpec([Diagnostic("SS401", message, os.path.relpath(path), hint=hint)])
+    return InvalidSpec([Diagnostic("SS401", message, os.path.relpath(path), span, hint)])

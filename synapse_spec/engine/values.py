@@ -1,5 +1,6 @@
 """Gives references their values when a run starts."""
 
+import copy
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -51,6 +52,7 @@ def resolve(
 
 def _result(reference: references.Reference, status: RunStatus, workspace: Workspace) -> Any:
     try:
-        return references.dig(fetch(status.result, workspace), reference.parts[3:])
+        # A copy: an action may change what it is given, and the result is not its own.
+        return copy.deepcopy(references.dig(fetch(status.result, workspace), reference.parts[3:]))
     except LookupError as error:
         raise ReferenceFailed(f"'{reference}': the result of run {reference.run!r} {error}") from None

@@ -176,7 +176,8 @@ def _of_best_branch(error: Failure, root: dict[str, Any]) -> Iterator[Problem]:
         for item in branches[closest]:
             yield from _problems(item, root)
         return
-    yield Problem(path, "value", f"{wording.short(error.instance)} is not {wording.kind(error.schema, root)}")
+    hint = wording.near_hint(error.instance, wording.choices(schemas)) or wording.described(error.schema)
+    yield Problem(path, "value", f"{wording.short(error.instance)} is not {wording.kind(error.schema, root)}", hint)
 
 
 def _branches(error: Failure) -> dict[int, list[Failure]]:

@@ -100,19 +100,17 @@ def _stray_references(document: dict[str, Any]) -> Iterator[Finding]:
 
 def _placed(problems: list[Problem], document: dict[str, Any]) -> Iterator[Problem]:
     """Fields that are known elsewhere are sent there; where their mapping is missing, that alone is said."""
-    strays: dict[str, list[str]] = {}
+    homes = {item.text: _homes().get(item.text) for item in problems if item.kind == "unknown"}
     for problem in problems:
-        home = _homes().get(str(problem.path[-1])) if problem.kind == "unknown" else None
-        if home is not None and len(problem.path) == 1 and home not in document:
-            strays.setdefault(home, []).append(problem.text)
-    for problem in problems:
-        if problem.kind == "missing" and problem.path == () and problem.text in strays:
-            names = [name for name in document if name in strays[problem.text]]
-            yield replace(problem, hint=f"{listed(names, 'and')} {'belong' if len(names) > 1 else 'belongs'} under it")
-        elif problem.kind != "unknown":
+        name, home = problem.text, homes.get(problem.text)
+        if problem.kind == "unknown":
+            if home is None or home in document or len(problem.path) > 1:
+                yield replace(problem, hint=_way_out(problem))
+        elif problem.kind == "missing" and problem.path == () and name in homes.values():
+            strays = [stray for stray in document if homes.get(stray) == name]
+            yield replace(problem, hint=f"put {listed(strays, 'and')} under it")
+        elif problem.kind != "missing" or home is None or home != dotted(problem.path):
             yield problem
-        elif len(problem.path) > 1 or not any(problem.text in names for names in strays.values()):
-            yield replace(problem, hint=_way_out(problem))
 
 
 def _way_out(problem: Problem) -> str | None:
@@ -121,7 +119,7 @@ def _way_out(problem: Problem) -> str | None:
     if parent == "spec" and name in LATER:
         return "not supported by this version"
     home = _homes().get(name)
-    if home is not None and home != parent:
+    if home is not None and home != parent and parent in ("", "metadata", "spec"):
         return f"it belongs under '{home}'"
     if parent == "spec" and problem.meant is None:
         return f"{problem.hint}; what the action takes goes under 'params'"

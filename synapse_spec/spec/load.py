@@ -47,25 +47,27 @@ def load(paths: Iterable[str]) -> Loaded:
     loaded = Loaded()
     seen: set[Path] = set()
     for name in paths:
-        found = list(_expand(name))
-        if not found:
-            message = "no such file or folder" if not os.path.isdir(name) else "no run spec in this folder"
-            loaded.diagnostics.append(Diagnostic("SS001", message, name))
-        for shown, named in found:
+        before = len(loaded.runs) + len(loaded.diagnostics)
+        for shown, named in list(_expand(name)):
             path = Path(os.path.abspath(shown))
             if path not in seen:
                 seen.add(path)
                 _load_file(path, shown, named, loaded)
+            else:
+                before = -1
+        if before == len(loaded.runs) + len(loaded.diagnostics):
+            message = "no run spec in this folder" if os.path.isdir(name) else "no such file or folder"
+            loaded.diagnostics.append(Diagnostic("SS001", message, name))
     return loaded
 
 
 def diagnose(run: Run | tuple[SpecFile, int], code: str, message: str, path: KeyPath = (), **more: Any) -> Diagnostic:
     """A diagnostic at a key path of a run's document; `on_key` points at the key instead of the value."""
     file, document = run if isinstance(run, tuple) else (run.file, run.document)
-    on_key = more.pop("on_key", False)
-    span = yaml.locate(file.data, document, path, key=on_key)
-    if span.end_line > span.line and path and not on_key:
-        span = yaml.locate(file.data, document, path, key=True)
+    span = yaml.locate(file.data, document, path, key=more.pop("on_key", False))
+    key = yaml.locate(file.data, document, path, key=True)
+    if path and (span.end_line > span.line or span.line > key.line):
+        span = key  # a value that begins below its key, or goes on for lines, is not underlined
     if span.end_line > span.line:
         span = yaml.Span(span.line, span.column, span.line, span.column + 1)
     pointer = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path)

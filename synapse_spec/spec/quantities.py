@@ -2,11 +2,11 @@
 
 import re
 
-DURATION_PATTERN = r"^(\d+(\.\d+)?(ms|s|m|h|d))+$"
-SIZE_PATTERN = r"^\d+(\.\d+)?\s*([kKMGT]i?)?B?$"
+DURATION_PATTERN = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+$"
+SIZE_PATTERN = r"^[0-9]+(\.[0-9]+)? *([kKMGT]i?)?B?$"
 
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _BYTES = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "t": 1000**4}
 _BYTES |= {f"{letter}i": 1024**power for power, letter in enumerate("kmgt", 1)}
 
@@ -32,7 +32,7 @@ def size_bytes(size: str | int) -> int:
     """
     if isinstance(size, int):
         return size
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?", size.strip().lower())
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) *([kmgt]i?)?b?", size.strip().lower())
     if match is None:
         raise ValueError(f"{size!r} is not a size such as 512MiB or 8GiB")
     return int(float(match[1]) * _BYTES[match[2] or ""])

@@ -90,8 +90,8 @@ def _offer(lacking: KeyPath, schema: Any) -> str | None:
 
 def _typed(run: Run, path: KeyPath, subject: str, given: Any, params: dict[str, Any]) -> Iterator[Diagnostic]:
     """Whether what is given has a type that the param takes."""
-    target, _ = _follow(params, path)
-    taken = wording.inlined(target, params) if target is not None else {}
+    target, unknown = _follow(params, path)
+    taken = wording.inlined(target, params) if target is not None and unknown is None else {}
     ours, theirs = _types(given), _types(taken)
     if ours and theirs and not ours & theirs:
         message = f"{subject} is {wording.kind(given)}; {dotted(path)} takes {wording.kind(taken)}"

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from synapse_spec.plugins.yaml import Span, YamlError
 from synapse_spec.spec.diagnostics import Diagnostic, source_lines
 
+_UNEVEN_LIST = "the items of the list are not indented alike"
 _CONFLICT = re.compile(r"<{7}( |$)")
+_BRACKET = re.compile(r"[\[{}\]]")
 _OPENING_QUOTE = re.compile(r"""(?:^|[\s\[{,])(["'])""")
 
 
@@ -102,6 +104,8 @@ def _misplaced(match: re.Match[str], text: _Text) -> _Said:
     if "\t" in row[:indent]:
         return _tab(match, text)
     if row[indent:].startswith("- ") and indent + 1 == text.column:
+        if text.above()[1].lstrip().startswith("- "):
+            return _Said(_UNEVEN_LIST)
         return _Said("a list item stands among keys", "a value is a list or a mapping; is the indentation right?")
     inline = re.match(r"\s*(?:- )*([^\s:][^:]*):\s+(\S.*)", row)
     if inline and inline.end(1) + 1 < text.column:
@@ -152,8 +156,10 @@ def _innermost_open(lines: list[str]) -> tuple[str, int, int] | None:
     """The last bracket that is still open where the text ends, as far as quotes and comments can be told apart."""
     stack: list[tuple[str, int, int]] = []
     for number, row in enumerate(lines, 1):
+        if not _BRACKET.search(row):
+            continue
         plain = re.sub(r"\"(?:\\.|[^\"\\])*\"|'[^']*'|(?:^|\s)#.*", lambda match: " " * len(match[0]), row)
-        for match in re.finditer(r"[\[{}\]]", plain):
+        for match in _BRACKET.finditer(plain):
             starts_value = not plain[: match.start()].strip() or re.search(r"(:|-|,|\[|\{)\s*$", plain[: match.start()])
             if match[0] in "[{" and (stack or starts_value):
                 stack.append((match[0], number, match.start() + 1))
@@ -196,8 +202,13 @@ _ANSWERS: list[tuple[str, Callable[[re.Match[str], _Text], _Said]]] = [
     (r"a tab cannot be used", _tab),
     (r"a block collection cannot be a mapping key", _misplaced),
     (r"expected ':' after mapping key|implicit mapping key cannot span", _no_colon),
-    (r"quoted scalar must be indented|unterminated (?:double|single)", _open_quote),
-    (r"unclosed flow|missing ',' between|implicit key of a flow", _open_bracket),
+    (r"quoted scalar must be indented|unterminated (?:double|single)|marker cannot appear inside", _open_quote),
+    (
+        r"unclosed flow|missing ',' between|implicit key of a flow|marker is not allowed inside|flow content must be",
+        _open_bracket,
+    ),
+    (r"multiline flow collection cannot be", _plainly("a key must be a string on one line")),
+    (r"mismatched flow collection: '(.)' cannot close a '(.)'", _plainly("this {0} cannot close the {1} before it")),
     (r"unexpected '(.)' with no open", _plainly("there is no bracket that this {0} closes", "quote it if it is text")),
     (r"empty flow entry", _plainly("there is nothing between two commas", "remove one of them")),
     (
@@ -206,7 +217,15 @@ _ANSWERS: list[tuple[str, Callable[[re.Match[str], _Text], _Said]]] = [
             "there is more text after the closing quote", "inside '…' a ' is written '', inside \"…\" a \" is \\\""
         ),
     ),
+    (
+        r"unexpected content after flow",
+        _plainly("there is more text after the closing bracket", "quote the whole of it if it is text"),
+    ),
     (r"'(.)' is a reserved indicator", _quote_it("a value cannot start with {0} unless it is quoted")),
+    (
+        r"plain scalar cannot (?:start with|be a bare) '(.)'",
+        _quote_it("a value cannot start with {0} unless it is quoted"),
+    ),
     (r"unknown alias: \*(.*)", _quote_it("a value that starts with * is an alias, and there is no anchor &{0}")),
     (r"expected (?:alias|anchor) name", _quote_it("a value cannot start with * or & unless it is quoted")),
     (
@@ -221,11 +240,14 @@ _ANSWERS: list[tuple[str, Callable[[re.Match[str], _Text], _Said]]] = [
     (r"maximum nesting depth \((\d+)\)", _plainly("there are more than {0} levels")),
     (r"invalid UTF-8: (.*)", _plainly("the file is not UTF-8: {0}", "save it as UTF-8")),
     (
-        r"a block sequence cannot start",
+        r"a block sequence (?:entry )?cannot",
         _plainly("a list cannot start on the line of its key", "put each '- ' on a line of its own, or quote the text"),
     ),
-    (r"sequence entry is indented past", _plainly("the items of the list are not indented alike")),
+    (r"sequence entry is indented past", _plainly(_UNEVEN_LIST)),
     (r"after block scalar indicator", _plainly("the text starts on the line after | or >")),
+    (r"leading empty line in a block scalar", _plainly("an empty line is indented further than the text that follows")),
+    (r"same line as ---", _plainly("--- stands alone on its line")),
+    (r"directive", _plainly("a line that starts with % is a directive", "quote it if it is text")),
     (
         r"trailing content|after document-end",
         _plainly("this does not belong to what stands above", "is it indented right? Another document starts with ---"),

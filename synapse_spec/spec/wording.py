@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Any, Protocol
 
 _KINDS = {"object": "mapping", "array": "list"}
+_ARTICLES = {"integer": "an", "number": "a", "string": "a", "boolean": "a", "mapping": "a", "list": "a"}
 
 
 class Failure(Protocol):
@@ -95,14 +96,14 @@ def unknown_names(instance: dict[str, Any], schema: dict[str, Any]) -> list[str]
 
 
 def near_hint(value: Any, options: Iterable[Any]) -> str | None:
-    near = _closest(str(value), [str(option) for option in options])
+    near = _closest(str(value), [str(option) for option in options], 0.6)
     return f"did you mean {near!r}?" if near else None
 
 
 def described(schema: dict[str, Any]) -> str | None:
     """The schema's description, and its default."""
     about = str(schema.get("description", "")).strip().split("\n")[0]
-    if "default" not in schema:
+    if schema.get("default") is None:
         return about or None
     default = f"default {_literal(schema['default'])}"
     return f"{about.removesuffix('.')} ({default})" if about else default
@@ -113,7 +114,7 @@ def kind(schema: Any, root: dict[str, Any] | None = None) -> str:
     names = _kinds(schema, root or {})
     if not names:
         return "of a form that is taken here"
-    return listed([name if name == "null" or " " in name else f"{_article(name)} {name}" for name in names], "or", str)
+    return listed([f"{_ARTICLES[name]} {name}" if name in _ARTICLES else name for name in names], "or", str)
 
 
 def followed(schema: Any, root: Any) -> dict[str, Any]:
@@ -141,6 +142,11 @@ def discriminator(schemas: Sequence[dict[str, Any]]) -> tuple[str, list[Any]] | 
         if all(values) and len({str(value) for value in flat}) == len(flat):
             return name, flat
     return None
+
+
+def choices(schemas: Iterable[dict[str, Any]]) -> list[Any]:
+    """The values that these branches list."""
+    return [value for schema in schemas for value in schema.get("enum", [schema["const"]] if "const" in schema else ())]
 
 
 def constants(schema: dict[str, Any], name: str) -> list[Any]:
@@ -176,7 +182,7 @@ def _literal(value: Any) -> str:
 def _facts(field: dict[str, Any], root: dict[str, Any]) -> str:
     """`number, default 0.001`."""
     facts = [listed(_kinds(field, root), "or", str)]
-    if "default" in field:
+    if field.get("default") is not None:
         facts.append(f"default {_literal(field['default'])}")
     return ", ".join(fact for fact in facts if fact)
 
@@ -193,7 +199,7 @@ def _kinds(schema: Any, root: dict[str, Any]) -> list[str]:
     if "const" in schema:
         return [short(schema["const"])]
     if "enum" in schema:
-        return [f"one of {listed(schema['enum'])}"]
+        return [short(value) for value in schema["enum"]]
     kinds = schema.get("type", ())
     return [_KINDS.get(name, name) for name in ([kinds] if isinstance(kinds, str) else kinds)]
 
@@ -203,18 +209,14 @@ def _field(schema: dict[str, Any], name: str, root: dict[str, Any]) -> dict[str,
     return followed(field, root) | field if isinstance(field, dict) else {}
 
 
-def _article(noun: str) -> str:
-    return "an" if noun[0] in "aeiou" else "a"
-
-
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _closest(name: str, options: list[str]) -> str | None:
+def _closest(name: str, options: list[str], cutoff: float = 0.7) -> str | None:
     """The option that comes close to `name`, however they are written: runtime_env is runtimeEnv."""
     plain = {re.sub(r"[-_\s]", "", option).casefold(): option for option in options}
-    near = get_close_matches(re.sub(r"[-_\s]", "", name).casefold(), plain, 1, 0.7)
+    near = get_close_matches(re.sub(r"[-_\s]", "", name).casefold(), plain, 1, cutoff)
     return plain[near[0]] if near else None
 
 

@@ -29,6 +29,7 @@ class Block:
 
     Attributes:
         section: The heading it stands under.
+        above: The line of prose right above it.
         file: The file that it is, or that it is an excerpt of.
     """
 
@@ -36,6 +37,7 @@ class Block:
     text: str
     line: int
     section: str
+    above: str = ""
     file: str | None = None
     excerpt: bool = False
     ray: bool = False
@@ -60,7 +62,7 @@ def blocks(page: Path) -> list[Block]:
         elif match := _FENCE.fullmatch(line):
             file = _FILE.fullmatch(above)
             name, excerpt = (file[2], file[1].endswith("From ")) if file else (None, False)
-            fence = Block(match[1], "", number + 1, section, name, excerpt, ray)
+            fence = Block(match[1], "", number + 1, section, above, name, excerpt, ray)
         elif match := _RUN.fullmatch(line):
             found.append(Block("run", match[1], number, section))
         elif line == "<!-- ray -->":

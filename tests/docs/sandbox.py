@@ -54,7 +54,7 @@ class Sandbox:
             elif block.is_script:
                 self._run_script(block)
             elif block.excerpt:
-                self._hold_excerpt(block)
+                self.hold_excerpt(block, str(block.file))
             elif block.file is not None:
                 self.write(block)
 
@@ -104,13 +104,13 @@ class Sandbox:
                 assert match, f"the block at line {block.line} does not say what this prints: {line}"
                 assert self._steady(match[1]).strip() in rest, f"not printed: {match[1]}\n{printed}"
 
-    def _hold_excerpt(self, block: Block) -> None:
-        """The lines of an excerpt stand in its file in that order; those between two `…` right after each other."""
-        whole = self._steady((self.folder / str(block.file)).read_text(encoding="utf-8"))
+    def hold_excerpt(self, block: Block, name: str) -> None:
+        """The lines of an excerpt stand in the file in that order; those between two `…` right after each other."""
+        whole = self._steady((self.folder / name).read_text(encoding="utf-8"))
         place = 0
         for part in re.split(r"^\s*…\n", block.text, flags=re.MULTILINE):
             found = whole.find(self._steady(part), place)
-            assert found >= 0, f"line {block.line}: {block.file} has no such lines:\n{part}\n--- it is\n{whole}"
+            assert found >= 0, f"line {block.line}: {name} has no such lines:\n{part}\n--- it is\n{whole}"
             place = found + len(self._steady(part))
 
     def _steady(self, text: str) -> str:

@@ -1,7 +1,8 @@
-"""A workspace to try the engine and the commands on: one plugin with small real actions, specs, and both ways to call."""
+"""A workspace to try the engine and the commands on: a plugin with small real actions, specs, both ways to call."""
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ COMMAND = [sys.executable, "-m", "synapse_spec"]
 
 LAB = '''
 import logging
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -143,9 +145,31 @@ def surroundings(params, ctx):
 @action()
 def odd(params, ctx):
     return {"set": object()}
+
+
+@action()
+def own_interrupt(params, ctx):
+    raise KeyboardInterrupt
+
+
+@action()
+def vandal(params, ctx):
+    """Breaks the status file that will be written next."""
+    Path("../spec.status.yaml").write_text("not: [a status")
+
+
+@action()
+def fork(params, ctx):
+    """How a forked process ends that is told to."""
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(30,))
+    child.start()
+    time.sleep(0.2)  # a signal that comes while it is being forked is lost
+    child.terminate()
+    child.join()
+    return child.exitcode
 '''
 
-ACTIONS = ("add", "echo", "fail", "flaky", "wait", "stubborn", "talk", "leak", "big", "quit", "surroundings", "odd")
+ACTIONS = tuple(re.findall(r"@action\(.*\)\ndef (\w+)", LAB))
 
 
 def run(name: str, action: str = "echo", *, labels: dict[str, str] | None = None, **spec: Any) -> dict[str, Any]:
@@ -226,11 +250,11 @@ class Project:
     def log(self, name: str, attempt: int = 1) -> str:
         return (self.root / ".synapse" / "logs" / name / f"{attempt}.log").read_text(encoding="utf-8")
 
-    def edit(self, path: str, old: str, new: str) -> None:
+    def edit(self, path: str, old: str, new: str, *, first: bool = False) -> None:
         file = self.root / path
         text = file.read_text(encoding="utf-8")
         assert old in text
-        file.write_text(text.replace(old, new), encoding="utf-8")
+        file.write_text(text.replace(old, new, 1 if first else -1), encoding="utf-8")
 
     def go(self) -> None:
         """Let the actions end that wait for it."""

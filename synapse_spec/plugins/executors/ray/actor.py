@@ -1,7 +1,6 @@
 """What a worker of the task pool is: the actor class, as it lives in its own process. Made by `actor_pool`."""
 
 import queue
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,16 +14,9 @@ from synapse_spec.plugins.outcome import Outcome
 
 
 class PluginActor:
-    """Performs invocations of one plugin, one at a time.
+    """Performs invocations of one plugin, one at a time."""
 
-    Args:
-        driver_paths: What Ray has put on sys.path because the driver had it there: not where plugins look for modules.
-    """
-
-    def __init__(self, driver_paths: list[str]) -> None:
-        for path in driver_paths:
-            if path in sys.path:
-                sys.path.remove(path)
+    def __init__(self) -> None:
         self._here = Path.cwd()
 
     def perform(self, payload: dict[str, Any]) -> Iterator[tuple[list[dict[str, Any]], dict[str, Any] | None]]:

@@ -5,9 +5,9 @@ An actor holds one plugin and is used again for the next run of it; one whose pr
 
 import json
 import os
-import sys
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +21,7 @@ from synapse_spec.plugins.executors.ray.jobs_api import package_name
 from synapse_spec.plugins.outcome import ErrorInfo, Outcome
 
 _GLANCE_SECONDS = 0.2  # how soon a cancellation is seen
+_RAYS_PREFIXES = ("The actor died unexpectedly", "class_name:", "actor_id:", "pid:", "namespace:", "ip:")
 _IDLE_SECONDS = 2.0
 _CROWDED_SECONDS = 2.0  # an actor that takes longer to start may be waiting for what idle ones hold
 
@@ -61,16 +62,19 @@ class TaskPool:
     Args:
         cluster: This process becomes its driver, until `close`.
         limit: The most actors at once; the cluster's number of CPUs by default.
+        environ: What actions on the embedded cluster find in their environment; by default what is in ours at the
+            time of each run, which may be that of a local run in another thread.
 
     Raises:
         ClusterUnreachable: It does not take us.
     """
 
-    def __init__(self, cluster: Cluster, limit: int | None = None) -> None:
+    def __init__(self, cluster: Cluster, limit: int | None = None, *, environ: Mapping[str, str] | None = None) -> None:
         attach(cluster)
         import ray
 
         self._cluster = cluster
+        self._environ = environ
         self._capacity: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         self._limit = limit or max(1, int(self._capacity.get("CPU", 1)))
         self._room = threading.Condition()
@@ -112,7 +116,7 @@ class TaskPool:
         if self._cluster.embedded:
             folder = invocation.working_dir or os.getcwd()
             wire = invocation.to_wire() | {"working_dir": folder}
-            return {"invocation": wire, "environ": dict(os.environ)}
+            return {"invocation": wire, "environ": dict(self._environ or os.environ)}
         return {"invocation": package.relative(invocation).to_wire(), "packed": True}
 
     def _take(self, invocation: Invocation, options: TaskOptions, cancelled: threading.Event) -> _Worker:
@@ -233,7 +237,7 @@ def _holds_resources(options: TaskOptions) -> bool:
 def _start(key: str, arguments: dict[str, Any]) -> _Worker:
     import ray
 
-    actor: Any = ray.remote(PluginActor).options(**arguments).remote(_driver_paths())
+    actor: Any = ray.remote(PluginActor).options(**arguments).remote()
     return _Worker(key, actor, actor.__ray_ready__.remote())
 
 
@@ -255,11 +259,6 @@ def _actor_options(options: TaskOptions, runtime_env: dict[str, Any]) -> dict[st
     return {name: value for name, value in arguments.items() if value is not None}
 
 
-def _driver_paths() -> list[str]:
-    """What Ray adds to the sys.path of workers: the folder of the driver's script, and its working directory."""
-    return [os.path.dirname(os.path.realpath(sys.argv[0])), os.getcwd()]
-
-
 def _uploaded(invocation: Invocation) -> str:
     from ray._private.runtime_env.packaging import upload_package_to_gcs
 
@@ -270,7 +269,7 @@ def _uploaded(invocation: Invocation) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """Ray's own words, without the addresses and ids that fill its messages."""
+    """Ray's own words, without the addresses and ids before and the guesses after them."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    told = [line for line in lines if not line.startswith(("class_name:", "actor_id:", "pid:", "namespace:", "ip:"))]
-    return " ".join(told) or type(error).__name__
+    told = " ".join(line for line in lines if not line.startswith(_RAYS_PREFIXES))
+    return "the worker process died: " + (told.partition(" Some common causes")[0] or type(error).__name__)

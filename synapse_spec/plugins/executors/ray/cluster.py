@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +99,7 @@ class _Driver:
 
     cluster: Cluster | None = None
     uses = 0
+    printer: Callable[..., Any]
 
 
 def attach(cluster: Cluster) -> None:
@@ -112,7 +113,7 @@ def attach(cluster: Cluster) -> None:
             return  # the user's own: used, and never shut down
         if _Driver.cluster is None:
             _init(cluster)
-            _Driver.cluster = cluster
+            _Driver.cluster, _Driver.printer = cluster, _silenced()
         elif _Driver.cluster.address != cluster.address:
             message = f"this process uses the Ray at {_Driver.cluster.address} already, and can use one at a time"
             raise ClusterUnreachable(message)
@@ -127,9 +128,11 @@ def detach() -> None:
         _Driver.uses -= 1
         if _Driver.uses == 0:
             import ray
+            from ray._private import worker
 
             _Driver.cluster = None
             ray.shutdown()
+            worker.print_to_stdstream = _Driver.printer
 
 
 def _initialized() -> bool:
@@ -145,11 +148,35 @@ def _init(cluster: Cluster) -> None:
 
     with _process_kept(), _token_set(cluster.token if cluster.embedded else None), _loopback(cluster.embedded):
         try:
-            ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
+            ray.init(
+                address=cluster.address, job_config=_job_config(), log_to_driver=False, logging_level=logging.ERROR
+            )
         except Exception as error:  # Ray raises whatever its many layers raise
             ray.shutdown()
             reason = " ".join(str(error).split()) or type(error).__name__
             raise ClusterUnreachable(f"Ray at {cluster.address} does not take us as a driver: {reason}") from error
+
+
+def _job_config() -> Any:
+    """Keeps our script's folder and working directory off the workers' sys.path, where Ray would put them first."""
+    from ray.job_config import JobConfig
+
+    config: Any = JobConfig()
+    config._runtime_env_has_working_dir = lambda: True
+    return config
+
+
+def _silenced() -> Callable[..., Any]:
+    """Stop Ray from telling of dead workers on stdout, which may be ours to write JSON to; runs have that as outcome.
+
+    Returns:
+        What printed them.
+    """
+    from ray._private import worker
+
+    printer: Callable[..., Any] = worker.print_to_stdstream
+    worker.print_to_stdstream = lambda *args, **kwargs: None
+    return printer
 
 
 @contextmanager

@@ -99,6 +99,8 @@ class Hold:
                 gone = self.connection.recv(len(STAYING)) == b""
         self.connection.close()
         _reap(self.head.pid if gone else None)
+        if gone:
+            _clean_after(self.head)
 
 
 def record_path(folder: Path, *, dashboard: bool) -> Path:
@@ -185,7 +187,13 @@ def _connect(head: Head) -> Hold | None:
 
 
 def _start(folder: Path, dashboard: bool) -> Hold:
-    _clean_after(folder, dashboard)
+    dead = Head.read(folder, dashboard=dashboard)
+    if dead is not None and _runs(dead):
+        raise ClusterUnreachable(
+            f"the Ray of {folder} (process {dead.pid}) runs, but does not answer; end that process"
+        )
+    if dead is not None:
+        _clean_after(dead)
     ours, its = socket.socketpair()
     options = ["--dashboard"] if dashboard else []
     command = [sys.executable, "-P", "-m", "synapse_spec.plugins.executors.ray.head", str(folder), *options]
@@ -203,9 +211,11 @@ def _start(folder: Path, dashboard: bool) -> Hold:
         )
     _children.append(process)
     try:
-        _wait_ready(ours, process, log)
+        _wait_ready(ours, log)
     except BaseException:
         ours.close()
+        process.terminate()
+        _reap(process.pid)
         raise
     head = Head.read(folder, dashboard=dashboard)
     if head is None:
@@ -213,15 +223,13 @@ def _start(folder: Path, dashboard: bool) -> Hold:
     return Hold(head, ours)
 
 
-def _wait_ready(connection: socket.socket, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_ready(connection: socket.socket, log: Path) -> None:
     connection.settimeout(START_SECONDS)
     try:
         answer = connection.makefile("rb", buffering=0).readline()
     except TimeoutError:
-        process.terminate()
         raise ClusterUnreachable(f"Ray did not start within {START_SECONDS:.0f} s; see {log}") from None
     if answer != HELLO:
-        _reap(process.pid)
         reason = json.loads(answer)["error"] if answer.endswith(b"}\n") else _last_line(log)
         raise ClusterUnreachable(f"Ray could not be started: {reason} (more in {log})")
 
@@ -231,18 +239,11 @@ def _last_line(log: Path) -> str:
     return next((line.strip() for line in reversed(lines) if line.strip()), "its process ended without a word")
 
 
-def _clean_after(folder: Path, dashboard: bool) -> None:
-    """Remove what a head that was killed could not. One that ends by itself first takes away its record."""
-    head = Head.read(folder, dashboard=dashboard)
-    if head is None:
-        return
-    if _runs(head):
-        raise ClusterUnreachable(
-            f"the Ray of {folder} (process {head.pid}) runs, but does not answer; end that process"
-        )
-    sweep(head.pid, head.token)
-    shutil.rmtree(head.temp_dir, ignore_errors=True)
-    record_path(folder, dashboard=dashboard).unlink(missing_ok=True)
+def _clean_after(head: Head) -> None:
+    """Remove what a head that was killed could not; one that ends by itself leaves nothing."""
+    if not _runs(head) and Path(head.temp_dir).exists():
+        sweep(head.pid, head.token)
+        shutil.rmtree(head.temp_dir, ignore_errors=True)
 
 
 def _runs(head: Head) -> bool:

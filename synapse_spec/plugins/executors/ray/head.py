@@ -57,7 +57,8 @@ def main() -> None:
         try:
             head, listener = _start(temp_dir, token, options.dashboard)
         except BaseException as error:
-            first.sendall(json.dumps({"error": f"{type(error).__name__}: {error}"}).encode() + b"\n")
+            with suppress(OSError):
+                first.sendall(json.dumps({"error": f"{type(error).__name__}: {error}"}).encode() + b"\n")
             raise
         server = _Server(options.folder, head, listener)
         server.serve(first)

@@ -10,7 +10,7 @@ import shlex
 import shutil
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,8 +28,10 @@ from synapse_spec.plugins.executors.ray.wire import JobLog, new_nonce
 from synapse_spec.plugins.outcome import Outcome
 
 _ENTRY = "-m synapse_spec.plugins.executors.ray.entry"
-_VERSION_CHECK = """python -c 'import sys; sys.exit(
-    "synapse-spec needs Python 3.12 on the cluster, not " + sys.version if sys.version_info < (3, 12) else 0)'"""
+_VERSION_CHECK = (
+    """python -c 'import sys; sys.version_info < (3, 12) and """
+    """sys.exit("synapse-spec needs Python 3.12 or later on the cluster; this is " + sys.version)'"""
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +52,17 @@ class JobRunner:
     Args:
         cluster: None when it is gone: then only what it archived in `folder` can be had.
         folder: The embedded cluster's.
+        environ: What actions on the embedded cluster find in their environment; by default what is in ours at the
+            time of each submit, which may be that of a local run in another thread.
     """
 
-    def __init__(self, cluster: Cluster | None, folder: Path) -> None:
+    def __init__(self, cluster: Cluster | None, folder: Path, *, environ: Mapping[str, str] | None = None) -> None:
         if cluster is not None and cluster.dashboard is None:
             raise ClusterUnreachable(f"Ray at {cluster.address} was reached for tasks; jobs need its dashboard")
         self._cluster = cluster
         self._api = JobsApi(cluster.dashboard, cluster.token) if cluster and cluster.dashboard else None
         self._folder = folder.absolute()
+        self._environ = environ
 
     def submit(self, submission_id: str, invocation: Invocation, options: JobOptions) -> bool:
         """Start a job; one of this id that exists already is the same computation.
@@ -180,7 +185,7 @@ class JobRunner:
         # Named by the nonce: of two clients that submit one id at the same time, each has its own.
         path = folder / f"payload-{nonce}.json"
         here = replace(invocation, working_dir=invocation.working_dir or str(Path.cwd()))
-        wire = {"invocation": here.to_wire(), "nonce": nonce, "environ": dict(os.environ)}
+        wire = {"invocation": here.to_wire(), "nonce": nonce, "environ": dict(self._environ or os.environ)}
         write_private(path, json.dumps(wire).encode())
         return path
 

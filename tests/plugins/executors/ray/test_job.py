@@ -21,10 +21,8 @@ pytestmark = pytest.mark.ray
 Invoke = Callable[..., Invocation]
 
 
-def test_result_and_events_come_back(
-    jobs: JobRunner, invoke: Invoke, plugin: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SYNAPSE_TEST_CLIENT", "seen")
+def test_result_and_events_come_back(cluster: Cluster, invoke: Invoke, plugin: Path, short_folder: Path) -> None:
+    jobs = JobRunner(cluster, short_folder, environ={"SYNAPSE_TEST_CLIENT": "seen"})
     given = invoke("ok", {"value": 7}, env={"GIVEN": "secret-value"}, job_id="job-ok")
     assert jobs.submit("job-ok", given, JobOptions(metadata={"run": "ok"}))
     outcome, events = follow(jobs, "job-ok")

@@ -61,13 +61,17 @@ def test_a_warm_call_is_quick(pool: TaskPool, invoke: Invoke) -> None:
     assert (time.monotonic() - started) / 20 < 0.1
 
 
-def test_the_death_of_a_worker_is_told_and_survived(pool: TaskPool, invoke: Invoke) -> None:
+def test_the_death_of_a_worker_is_told_and_survived(
+    pool: TaskPool, invoke: Invoke, capfd: pytest.CaptureFixture[str]
+) -> None:
     outcome = run(pool, invoke("die"))[0]
     assert outcome.reason == "WorkerDied"
     assert outcome.error is not None
     assert "died" in outcome.error.message
     assert "\n" not in outcome.error.message
     assert run(pool, invoke("ok"))[0].ok
+    time.sleep(0.5)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_timeout_ends_the_process_and_its_children(pool: TaskPool, invoke: Invoke, tmp_path: Path) -> None:

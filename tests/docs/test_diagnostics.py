@@ -1,0 +1,50 @@
+"""docs/diagnostics.md: an entry for each code and no other, and examples that are what they are said to be."""
+
+import re
+
+import pytest
+
+from synapse_spec.spec.diagnostics import CODES
+from tests.docs.pages import README, ROOT, Block, blocks, sections
+from tests.docs.sandbox import Sandbox
+
+PAGE = ROOT / "docs" / "diagnostics.md"
+HEADER = "apiVersion: synapse.dev/v1\nkind: Run\nmetadata: {name: example}\n"
+SPEC = "spec:\n  plugin: {path: plugins/words}\n  action: count\n  params: {text: ../../poem.txt}\n"
+
+
+def test_each_code_has_its_entry() -> None:
+    entries = [heading.split(": ", 1) for heading in sections(PAGE) if re.match(r"SS\d", heading)]
+    assert dict(entries) == CODES
+    assert [code for code, _ in entries] == list(CODES), "in the order of the codes"
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_the_bad_example_has_the_problem(code: str, sandbox: Sandbox) -> None:
+    assert f"error[{code}]" in _played(code, "Bad", sandbox)
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_the_good_example_has_none(code: str, sandbox: Sandbox) -> None:
+    assert "error[" not in _played(code, "Good", sandbox)
+
+
+def _played(code: str, kind: str, sandbox: Sandbox) -> str:
+    """What the example prints: its own commands, which are compared, else `validate`."""
+    sandbox.play(block for block in blocks(README) if block.section == "A plugin" or block.file == "poem.txt")
+    _write_spec(sandbox, SPEC)
+    example = [item for item in blocks(PAGE) if item.section.startswith(code) and item.above.startswith((kind, "Given"))]
+    assert example, f"{code} has no such example"
+    printed = ""
+    for block in example:
+        if block.language == "yaml" and block.file is None:
+            _write_spec(sandbox, block.text)
+        else:
+            sandbox.play([block])
+            printed += block.text if block.language == "console" else ""
+    return printed or sandbox.run("synapse validate words.yaml")
+
+
+def _write_spec(sandbox: Sandbox, text: str) -> None:
+    whole = HEADER + text if text.startswith("spec:") else text
+    sandbox.write(Block("yaml", whole, 0, "", file="words.yaml"))
