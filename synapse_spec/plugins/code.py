@@ -146,8 +146,11 @@ def _called(node: ast.Call) -> str:
 
 
 def _parse(path: Path, source: PluginSource) -> ast.Module:
+    data = path.read_bytes()
     try:
-        return ast.parse(path.read_bytes(), str(path))
+        return ast.parse(data, str(path))
+    except RecursionError:  # too deep for a tree, not for Python: it counts by its text, and may import anything
+        return ast.Module([ast.Expr(ast.Call(ast.Name("exec"), [ast.Constant(data)], []))], [])
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None)
         shown = os.path.relpath(path, source.folder.parent)

@@ -4,6 +4,7 @@ Used by `load` for the envelope and by `validate` for params. A reference stands
 so what is said about the place of a reference is left out.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
@@ -69,7 +70,7 @@ class Checker:
             return []
         try:
             return _explain(self._schema, instance, open_paths) or _unexplained(errors)
-        except RecursionError:  # jsonschema recurses as deep as the document goes
+        except (RecursionError, re.error):  # jsonschema recurses as the document does, and knows Python's patterns only
             return _unexplained(errors)
 
 

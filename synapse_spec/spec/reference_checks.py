@@ -102,7 +102,7 @@ def _follow(schema: Any, path: KeyPath) -> tuple[Any, KeyPath | None]:
     """The schema at `path`; or the one that lacks a part, and the path to that part. (None, None): nothing is known."""
     node: Any = schema
     for depth, part in enumerate(path, 1):
-        node = wording.followed(node, schema)
+        node = _present(wording.followed(node, schema), schema)
         known = node.get("properties", {})
         if part in known:
             node = known[part]
@@ -115,6 +115,15 @@ def _follow(schema: Any, path: KeyPath) -> tuple[Any, KeyPath | None]:
         if not isinstance(node, dict):
             return None, None
     return node, None
+
+
+def _present(node: dict[str, Any], root: Any) -> dict[str, Any]:
+    """Of something or null the something; nothing is known where it may be of several forms."""
+    branches = node.get("anyOf") or node.get("oneOf")
+    if not branches:
+        return node
+    forms = [form for form in (wording.followed(branch, root) for branch in branches) if form.get("type") != "null"]
+    return forms[0] if len(forms) == 1 else {}
 
 
 def _types(node: dict[str, Any]) -> set[str]:

@@ -393,7 +393,9 @@ def test_params_known_only_at_run_time_are_still_checked(project: Project) -> No
 
 
 def test_what_the_params_model_refuses_is_said_before_anything_runs(project: Project) -> None:
-    model = LAB.replace("    b: int = 2\n", "    b: int = 2\n\n    def model_post_init(self, _):\n        assert self.a < 9\n")
+    model = LAB.replace(
+        "    b: int = 2\n", "    b: int = 2\n\n    def model_post_init(self, _):\n        assert self.a < 9\n"
+    )
     (project.root / "lab" / "plugin" / "act.py").write_text(model)
     project.write(run("first"), run("a", "add", params={"a": 9}))
     done = project.apply()

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.ray
 MODES = ("local", "task", "job")
 DONE = 0
 
-ACTIONS = '''
+ACTIONS = """
 import logging
 import os
 import subprocess
@@ -69,7 +69,7 @@ def fail(params, ctx):
 @action()
 def die(params, ctx):
     os._exit(7)
-'''
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +251,9 @@ def test_cancel_of_a_job_nobody_waits_for(workspace: Workspace) -> None:
 def test_cancel_of_a_run_at_work(workspace: Workspace, mode: str) -> None:
     started = workspace.folder / f"started-cancel-{mode}"
     params = {"seconds": 60, "text": str(started)}
-    spec = workspace.spec(f"stop-{mode}.yaml", {"name": f"stop-{mode}", "action": "wait", "mode": mode, "params": params})
+    spec = workspace.spec(
+        f"stop-{mode}.yaml", {"name": f"stop-{mode}", "action": "wait", "mode": mode, "params": params}
+    )
     process = workspace.start("apply", spec)
     _wait_for(started.exists, process, 30)
     assert workspace.run("cancel", f"stop-{mode}", spec).returncode == DONE

@@ -4,7 +4,7 @@ What a fenced block is for is told by what stands above it:
 
 - "`path/to/file.py`:" at the end of a line: it is that file.
 - "From `path/to/file.yaml`:" it is an excerpt of that file, with `…` for what is left out.
-- `<!-- run: COMMAND -->` is a command of its own: what the reader does by hand, such as an edit.
+- `<!-- edit FILE: OLD -> NEW -->` is what the reader does by hand there, `\\n` for a line end.
 - `<!-- ray -->` it needs a Ray cluster.
 """
 
@@ -19,13 +19,13 @@ PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 _FENCE = re.compile(r"```(\w*)")
 _FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 _HEADING = re.compile(r"#+ (.*)")
-_RUN = re.compile(r"<!-- run: (.*) -->")
-_FILE = re.compile(r"(.*)`([\w./-]+)`:")
+_EDIT = re.compile(r"<!-- edit (\S+): (.*) -->")
+_FILE = re.compile(r"(.*)`([\w./-]+\.\w+)`:")
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A fenced block, or a hidden command (of language "run").
+    """A fenced block, or an edit (of language "edit").
 
     Attributes:
         section: The heading it stands under.
@@ -63,8 +63,8 @@ def blocks(page: Path) -> list[Block]:
             file = _FILE.fullmatch(above)
             name, excerpt = (file[2], file[1].endswith("From ")) if file else (None, False)
             fence = Block(match[1], "", number + 1, section, above, name, excerpt, ray)
-        elif match := _RUN.fullmatch(line):
-            found.append(Block("run", match[1], number, section))
+        elif match := _EDIT.fullmatch(line):
+            found.append(Block("edit", match[2].replace("\\n", "\n"), number, section, file=match[1]))
         elif line == "<!-- ray -->":
             ray = True
         elif line:

@@ -47,8 +47,8 @@ class Sandbox:
 
     def play(self, blocks: Iterable[Block]) -> None:
         for block in blocks:
-            if block.language == "run":
-                self.run(block.text)
+            if block.language == "edit":
+                self._edit(block)
             elif block.language == "console":
                 self._converse(block)
             elif block.is_script:
@@ -64,10 +64,16 @@ class Sandbox:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(block.text, encoding="utf-8")
 
+    def _edit(self, block: Block) -> None:
+        path, (old, new) = self.folder / str(block.file), block.text.split(" -> ")
+        text = path.read_text(encoding="utf-8")
+        assert text.count(old) == 1, f"line {block.line}: {block.file} has {old!r} {text.count(old)} times"
+        path.write_text(text.replace(old, new), encoding="utf-8")
+
     def run(self, command: str) -> str:
         """What a shell command prints, on stdout and stderr."""
         done = subprocess.run(
-            ["bash", "-c", command],
+            ["sh", "-c", command],
             cwd=self.folder,
             env=self._environ,
             stdin=subprocess.DEVNULL,

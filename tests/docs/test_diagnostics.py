@@ -1,9 +1,12 @@
 """docs/diagnostics.md: an entry for each code and no other, and examples that are what they are said to be."""
 
 import re
+from contextlib import chdir
 
 import pytest
+from click.testing import CliRunner
 
+from synapse_spec.cli.main import program
 from synapse_spec.spec.diagnostics import CODES
 from tests.docs.pages import README, ROOT, Block, blocks, sections
 from tests.docs.sandbox import Sandbox
@@ -30,10 +33,11 @@ def test_the_good_example_has_none(code: str, sandbox: Sandbox) -> None:
 
 
 def _played(code: str, kind: str, sandbox: Sandbox) -> str:
-    """What the example prints: its own commands, which are compared, else `validate`."""
+    """What the example prints: its own commands, which are compared, else `synapse validate`."""
     sandbox.play(block for block in blocks(README) if block.section == "A plugin" or block.file == "poem.txt")
     _write_spec(sandbox, SPEC)
-    example = [item for item in blocks(PAGE) if item.section.startswith(code) and item.above.startswith((kind, "Given"))]
+    entry = [block for block in blocks(PAGE) if block.section.startswith(code)]
+    example = [block for block in entry if block.above.startswith((kind, "Given"))]
     assert example, f"{code} has no such example"
     printed = ""
     for block in example:
@@ -42,7 +46,14 @@ def _played(code: str, kind: str, sandbox: Sandbox) -> str:
         else:
             sandbox.play([block])
             printed += block.text if block.language == "console" else ""
-    return printed or sandbox.run("synapse validate words.yaml")
+    return printed or _validated(sandbox)
+
+
+def _validated(sandbox: Sandbox) -> str:
+    with chdir(sandbox.folder):
+        done = CliRunner().invoke(program, ["validate", "words.yaml"])
+    assert done.exit_code in (0, 3), done.output
+    return done.output
 
 
 def _write_spec(sandbox: Sandbox, text: str) -> None:

@@ -241,6 +241,16 @@ def test_a_pattern_that_only_python_knows_is_left_to_the_model() -> None:
     assert schema["properties"]["a"]["pattern"]
 
 
+def test_a_pattern_that_python_does_not_know() -> None:
+    schema = {"patternProperties": {r"^\p{L}$": {"type": "integer"}}, "additionalProperties": False}
+    checker = Checker(schema)
+    assert checker.problems({"é": 1}) == []
+    assert checker.problems({"é": "x"})[0].path == ("é",)
+    assert [problem.text for problem in checker.problems({"1": 1})] == ["a mapping does not fit: additionalProperties"]
+    (problem,) = Checker({"pattern": r"^\p{L}$"}).problems("1")
+    assert problem.text == r"'1' does not match ^\p{L}$"
+
+
 def test_no_schema_at_all_is_said_at_once() -> None:
     with pytest.raises(ValueError, match="strin"):
         Checker({"type": "strin"})

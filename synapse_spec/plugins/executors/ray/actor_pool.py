@@ -271,5 +271,7 @@ def _uploaded(invocation: Invocation) -> str:
 def _reason(error: Exception) -> str:
     """Ray's own words, without the addresses and ids before and the guesses after them."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if "creation task" in lines[0]:  # then the rest is the trace of what kept it from starting
+        return f"the worker process could not start: {lines[-1]}"
     told = " ".join(line for line in lines if not line.startswith(_RAYS_PREFIXES))
     return "the worker process died: " + (told.partition(" Some common causes")[0] or type(error).__name__)

@@ -117,7 +117,9 @@ def nonce_of(info: dict[str, Any]) -> str:
 
 def verdict(info: dict[str, Any], outcome: Outcome | None) -> Outcome:
     """From Ray's word on how the process ended and from the record of the outcome; neither is enough alone."""
-    status, message = info["status"], (info.get("message") or "").strip()
+    # Ray's message ends with the end of the log, which has its own place.
+    head, _, _ = (info.get("message") or "").partition(", last available logs")
+    status, message = info["status"], head.strip()
     if status == "STOPPED":
         return Outcome("Cancelled", error=ErrorInfo("Cancelled", "the job was stopped"))
     if status not in TERMINAL:
