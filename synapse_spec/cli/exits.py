@@ -1,6 +1,5 @@
 """Exit codes, and the one place that turns what went wrong into a message and a code. Used by `main` alone."""
 
-import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -30,9 +29,6 @@ def guarded(command: Callable[[], object]) -> int:
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         return INTERRUPTED
-    except BrokenPipeError:  # whoever read our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
     except PluginError as error:
         return _plugin_error(error)
     except Exception as error:

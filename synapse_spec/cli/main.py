@@ -49,6 +49,14 @@ class Program(click.Group):
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise click.UsageError(f"No such command {args[0]!r}.{hint}", ctx=error.ctx) from None
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # click would call it a failure
+            from synapse_spec.cli.output import no_more_output
+
+            no_more_output()
+
     def main(self, args: Any = None, prog_name: str | None = None, *_: Any, **more: Any) -> Any:
         """Run a command line and exit, or return what its command returns if `standalone_mode` is false."""
 

@@ -44,9 +44,18 @@ def emit(document: dict[str, Any], form: str) -> None:
     if form == "yaml":
         from synapse_spec.plugins import yaml
 
-        click.echo(yaml.dump({"version": 1, **document}), nl=False)
+        text = yaml.dump({"version": 1, **document})
     else:
-        click.echo(json.dumps({"version": 1, **document}, indent=2, ensure_ascii=False))
+        text = json.dumps({"version": 1, **document}, indent=2, ensure_ascii=False) + "\n"
+    try:
+        click.echo(text, nl=False)
+    except BrokenPipeError:
+        no_more_output()
+
+
+def no_more_output() -> None:
+    """Whoever read our output (`| head`) has seen enough: what is left of it goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def say(text: str) -> None:

@@ -37,7 +37,8 @@ class PlainLines(AbstractContextManager["PlainLines"]):
 
     def __exit__(self, *_: object) -> None:
         if self._stream is not sys.stderr:
-            self._stream.close()
+            with suppress(OSError):  # what could not be shown
+                self._stream.close()
 
     def phase(self, run: Run, status: RunStatus) -> None:
         self.line(run.name, phase_words(status, run))
@@ -51,7 +52,7 @@ class PlainLines(AbstractContextManager["PlainLines"]):
         self.line(run.name, f"| {render(event)}")
 
     def line(self, name: str, text: str) -> None:
-        with self._lock, suppress(BrokenPipeError):  # that nobody looks any more is no reason to stop
+        with self._lock, suppress(OSError):  # that nobody looks any more is no reason to stop
             click.echo(f"{name.ljust(self._width)} {text}", file=self._stream)
 
     def _due(self, name: str, event: Progress | Metrics) -> bool:
@@ -94,8 +95,9 @@ class LiveBars(AbstractContextManager["LiveBars"]):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bars.stop()
-        self._stream.close()
+        with suppress(OSError):
+            self._bars.stop()
+            self._stream.close()
 
     def phase(self, run: Run, status: RunStatus) -> None:
         with self._lock:
@@ -120,7 +122,8 @@ class LiveBars(AbstractContextManager["LiveBars"]):
     def _print(self, name: str, text: str) -> None:
         from rich.text import Text
 
-        self._bars.console.print(Text.from_ansi(f"{name.ljust(self._width)} {text}"), soft_wrap=True)
+        with suppress(OSError):
+            self._bars.console.print(Text.from_ansi(f"{name.ljust(self._width)} {text}"), soft_wrap=True)
 
 
 def phase_words(status: RunStatus, run: Run) -> str:

@@ -36,7 +36,8 @@ def command(plugin: str, action: str, mode: str, ray_address: str | None, **give
             result = perform(plugin, action, params, ExecutionMode(mode), options)
         except ValidationError as error:
             say(f"error: {error.message}")
-            return INVALID
+            started = isinstance(error.details, dict)  # then it is the result that does not fit
+            return RUN_FAILED if started else INVALID
         except ExecutionError as error:
             say((error.details or {}).get("traceback") or "")
             say(f"error: {error.message}")
@@ -80,9 +81,14 @@ def _nested(params: tuple[str, ...]) -> dict[str, Any]:
 
 def _value(text: str) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=_no_json)
     except ValueError:
         return text
+
+
+def _no_json(word: str) -> Any:
+    """NaN and the infinities, which Python would read."""
+    raise ValueError(word)
 
 
 def _pair(text: str, option: str) -> tuple[str, str]:

@@ -43,6 +43,10 @@ def _annotation(item: Diagnostic) -> str:
     """A workflow command of GitHub Actions."""
     record = item.to_record()
     message = record["message"] + (f" ({item.hint})" if item.hint else "")
-    escaped = message.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-    place = f"file={record['path']},line={record['line']},col={record['column']},endLine={record['endLine']}"
-    return f"::{item.severity} {place},title={item.code}::{escaped}"
+    file = _escaped(record["path"]).replace(":", "%3A").replace(",", "%2C")
+    place = f"file={file},line={record['line']},col={record['column']},endLine={record['endLine']}"
+    return f"::{item.severity} {place},title={item.code}::{_escaped(message)}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")

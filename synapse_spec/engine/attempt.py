@@ -3,6 +3,7 @@
 Called by the reconciler, on the main thread for local runs and on a worker thread for the others.
 """
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -55,6 +56,7 @@ class Stage:
     """What attempts share.
 
     Attributes:
+        environ: The environment as it was at the start: a local run at work lays its own over that of the process.
         stop: Nothing new is started once it is set.
         owned: Names of the runs whose lock this process holds.
     """
@@ -66,6 +68,7 @@ class Stage:
     backends: Backends
     observer: Observer
     options: Options
+    environ: dict[str, str] = field(default_factory=lambda: dict(os.environ))
     main: MainThread = field(default_factory=MainThread)
     stop: threading.Event = field(default_factory=threading.Event)
     owned: set[str] = field(default_factory=set)
@@ -148,8 +151,7 @@ def _attempts(run: Run, stage: Stage, status: RunStatus, identity: Identity, can
 
 def _attempt(run: Run, stage: Stage, before: RunStatus, identity: Identity, cancelled: Cancel) -> RunStatus:
     """One attempt: the intent is on disk before anything is started."""
-    number = before.next_number(identity.digest)
-    handle = f"synapse-{run.name}-{identity.digest.removeprefix('sha256:')[:12]}-{number}"
+    number, handle = _next(run, stage, before, identity)
     plugin = stage.catalog.plugin(run.plugin)
     path = stage.workspace.log(run.name, number)
     start = Start(
@@ -164,6 +166,17 @@ def _attempt(run: Run, stage: Stage, before: RunStatus, identity: Identity, canc
     with RunLog(path) as log:
         status = stage.write(run, before.started(start))
         return _settled(run, stage, status, log, cancelled)
+
+
+def _next(run: Run, stage: Stage, before: RunStatus, identity: Identity) -> tuple[int, str]:
+    """Number and handle of the next attempt; one that is forced is not to adopt a job of another checkout."""
+    number = before.next_number(identity.digest)
+    while True:
+        handle = f"synapse-{run.name}-{identity.digest.removeprefix('sha256:')[:12]}-{number}"
+        forced_job = run.name in stage.options.force and run.mode is ExecutionMode.JOB
+        if not forced_job or not stage.backends.jobs().known(handle):
+            return number, handle
+        number += 1
 
 
 def _followed(run: Run, stage: Stage, status: RunStatus, cancelled: Cancel) -> RunStatus:
@@ -201,7 +214,7 @@ def _performed(run: Run, stage: Stage, status: RunStatus, emit: Emit, cancelled:
     mode, masker = ExecutionMode(str(status.mode)), secrets.Masker({})
     try:
         submitted = mode is ExecutionMode.JOB and _is_submitted(status, stage)
-        hidden = secrets.read_secrets(run, lenient=submitted)
+        hidden = secrets.read_secrets(run, stage.environ, lenient=submitted)
         masker = secrets.Masker(hidden)
         work = Work(
             run=run,

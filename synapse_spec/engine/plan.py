@@ -222,7 +222,7 @@ def decide(run: Run, status: RunStatus, identity: Identity, *, forced: bool = Fa
     old, last = status.identity, status.attempt
     if old is None or last is None:
         return Decision(RUN, "new")
-    changed = next((reason for part, reason in _PARTS if part in run.rerun_on and _differs(old, identity, part)), None)
+    changed = next((reason for part, reason in _PARTS if _differs(old, identity, part, run)), None)
     if changed is not None:
         return Decision(RUN, changed)
     if forced:
@@ -236,26 +236,28 @@ def decide(run: Run, status: RunStatus, identity: Identity, *, forced: bool = Fa
     return Decision(SKIP, "unchanged")
 
 
-def _differs(old: Identity, new: Identity, part: str) -> bool:
-    if part == "inputs":
-        return old.runs != new.runs
-    return bool(getattr(old, part) != getattr(new, part))
+def _differs(old: Identity, new: Identity, part: str, run: Run) -> bool:
+    """Whether a part differs that makes the run run again."""
+    one, other = (identity.runs if part == "inputs" else getattr(identity, part) for identity in (old, new))
+    return part in run.rerun_on and one != other
 
 
 def _changes(entry: Planned, identity: Identity, action: ActionFacts, catalog: Catalog) -> tuple[Change, ...]:
     """Fields, files and inputs in which a run differs from its last attempt."""
     found: list[Change] = []
-    old = entry.status.identity
+    old, run = entry.status.identity, entry.run
     if old is None:
         return ()
-    if old.spec != identity.spec:
+    if _differs(old, identity, "spec", run):
         found += _field_changes(entry.status.applied, entry.computed)
-    if old.code != identity.code:
+    if _differs(old, identity, "code", run):
         before = catalog.known_files(old.code)
         if before is not None:
             names = sorted(before.keys() | action.files.keys())
             found += [Change(name) for name in names if before.get(name) != action.files.get(name)]
-    return (*found, *(Change(name) for name, digest in identity.runs.items() if old.runs.get(name) != digest))
+    if _differs(old, identity, "inputs", run):
+        found += [Change(name) for name, digest in identity.runs.items() if old.runs.get(name) != digest]
+    return tuple(found)
 
 
 def _field_changes(applied: dict[str, Any], now: dict[str, Any]) -> Iterator[Change]:

@@ -143,7 +143,7 @@ def test_a_changed_upstream_result_runs_what_uses_it_and_nothing_else(project: P
 
 
 def comment_code(project: Project) -> None:
-    project.edit("lab/plugin/act.py", "    executions(", "    # a comment\n    executions(")
+    project.edit("lab/plugin/act.py", "    executions(", "    # a comment\n    executions(", first=True)
 
 
 def reformat_code(project: Project) -> None:
@@ -229,7 +229,7 @@ def test_reruns_can_be_limited(project: Project) -> None:
     edit_code(project)
     assert reasons(project) == {
         "a": "code changed: plugin/act.py",
-        "b": "spec changed: params.a (not set) -> 9, plugin/act.py",
+        "b": "spec changed: params.a (not set) -> 9",
     }
 
 
@@ -320,7 +320,7 @@ def test_a_failing_action_stops_what_needs_it_and_nothing_else(project: Project)
     assert lines[-1] == "ValueError: no luck"
     assert project.log("a") == status.error.traceback
     assert "a Failed in 0.0s: ValueError: no luck\n" in done.stderr
-    assert "4 runs: 1 failed, 2 blocked, 1 succeeded\n" in done.stderr
+    assert "4 runs: 1 failed, 1 succeeded, 2 blocked\n" in done.stderr
     assert (project.status("b").message, project.status("c").message) == ("run 'a' is Failed", "run 'b' is Blocked")
 
 
@@ -443,7 +443,7 @@ def test_a_broken_status_file_is_left_as_it_is(project: Project) -> None:
     for words in (("apply", "spec.yaml"), ("plan", "spec.yaml"), ("status", "spec.yaml"), ("apply", ".", "--prune")):
         done = project.cli(*words)
         assert done.exit_code == 3
-        assert "spec.status.yaml:8:" in done.stderr
+        assert "spec.status.yaml:7:" in done.stderr
         assert "error[SS401]" in done.stderr
         assert "restore it from git, or delete it to start anew" in done.stderr
     assert tree(project.root) == before
@@ -700,7 +700,7 @@ def test_a_spec_is_read_from_standard_input(project: Project) -> None:
     assert project.status("a", "stdin").phase == "Succeeded"
     bad = project.cli("apply", "-", stdin=text.replace("echo", "ecko"))
     assert bad.exit_code == 3
-    assert "<stdin>:7:11: error[SS203]" in bad.stderr
+    assert "<stdin>:8:11: error[SS203]" in bad.stderr
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,8 @@ class Say(BaseAction[Params]):
         subprocess.run(["echo", "echoed by a child"])
         self.ctx.set_progress(1, 1, "work")
         self.ctx.set_metrics({"loss": 0.5}, "train")
-        return {"name": NAME, "late": LATE, "text": self.params.text, "env": os.environ.get("GREETING"), "cwd": os.getcwd()}
+        seen = {"env": os.environ.get("GREETING"), "cwd": os.getcwd()}
+        return {"name": NAME, "late": LATE, "text": self.params.text, **seen}
 
 
 @action(params=Params)
@@ -78,8 +79,9 @@ class Workspace:
 
     folder: Path
 
-    def run(self, *words: str, **more: Any) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(self.command(*words), cwd=self.folder, capture_output=True, text=True, timeout=90, **more)
+    def run(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        command = self.command(*words)
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=90, check=False)
 
     def start(self, *words: str) -> "subprocess.Popen[str]":
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}

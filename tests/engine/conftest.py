@@ -12,5 +12,6 @@ from tests.engine.project import Project
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Project]:
     """A workspace with a plugin; nothing of ours may be left at work in this process after the test."""
-    yield Project(tmp_path)
+    (tmp_path / "work").mkdir()
+    yield Project(tmp_path / "work")
     assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("synapse-")]

@@ -101,6 +101,17 @@ def stubborn(params, ctx):
 
 
 @action()
+def deaf(params, ctx):
+    """Hears an interrupt and takes its time."""
+    executions("deaf")
+    try:
+        time.sleep(30)
+    except KeyboardInterrupt:
+        executions("deaf")
+        time.sleep(30)
+
+
+@action()
 def talk(params, ctx):
     print("printed")
     print("to stderr", file=sys.stderr)

@@ -44,7 +44,7 @@ def of(schema: Any) -> st.SearchStrategy[Any]:
     return ANY
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(of(RUN))
 @example(
     {
@@ -256,7 +256,7 @@ def test_no_schema_at_all_is_said_at_once() -> None:
         Checker({"type": "strin"})
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(SCHEMA["properties"], ANY)))
 def test_problems_are_found_just_where_the_schema_is_broken(params: dict[str, Any]) -> None:
     problems = Checker(SCHEMA, references=False).problems(params)

@@ -2,7 +2,7 @@
 
 import jsonschema_rs
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synapse_spec.spec.quantities import DURATION_PATTERN, SIZE_PATTERN, seconds, size_bytes
@@ -20,6 +20,7 @@ def test_durations(text: str | int, amount: float) -> None:
     assert isinstance(seconds(text), float)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 9999), st.sampled_from(list(UNITS))), min_size=1, max_size=4))
 def test_a_duration_is_the_sum_of_its_parts(parts: list[tuple[int, str]]) -> None:
     text = "".join(f"{number}{unit}" for number, unit in parts)
@@ -32,6 +33,7 @@ def test_no_durations(text: str) -> None:
         seconds(text)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from(list(POWERS)), st.sampled_from(["", "B"]), st.sampled_from(["", " "]))
 def test_sizes(number: int, power: str, byte: str, blank: str) -> None:
     assert size_bytes(f"{number}{blank}{power}{byte}") == number * POWERS[power]
@@ -48,6 +50,7 @@ def test_no_sizes(text: str) -> None:
         size_bytes(text)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="0123456789.smhdkKMGTiB \n٣", max_size=8))
 def test_what_the_schema_takes_is_understood(text: str) -> None:
     for pattern, read in ((DURATION_PATTERN, seconds), (SIZE_PATTERN, size_bytes)):

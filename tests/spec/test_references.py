@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synapse_spec.spec import references
@@ -25,6 +25,7 @@ def written(parts: tuple[str | int, ...]) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).removeprefix(".")
 
 
+@settings(deadline=None)
 @given(PARTS, BLANKS, BLANKS)
 def test_what_is_written_is_parsed(parts: tuple[str | int, ...], before: str, after: str) -> None:
     reference = parse(f"{before}{written(parts)}{after}")
@@ -71,6 +72,7 @@ def test_no_whole_reference(text: str) -> None:
     assert not is_whole(text)
 
 
+@settings(deadline=None)
 @given(JSON)
 def test_without_references_nothing_changes(value: Any) -> None:
     text = json.dumps(value)
@@ -79,6 +81,7 @@ def test_without_references_nothing_changes(value: Any) -> None:
     assert json.dumps(resolved) == json.dumps(value) == text
 
 
+@settings(deadline=None)
 @given(PLAIN, JSON, PLAIN, JSON, PLAIN)
 def test_a_whole_reference_keeps_its_type_and_others_are_formatted(a: str, x: Any, b: str, y: Any, c: str) -> None:
     values = {"x": x, "y": y}
@@ -142,6 +145,7 @@ def test_dig_says_what_there_is_instead(text: str, said: str) -> None:
     assert str(caught.value) == said
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="${}ab. \n[0]", max_size=30))
 def test_find_and_resolve_agree_on_what_a_reference_is(text: str) -> None:
     found = [reference for _, reference in references.find(text)]

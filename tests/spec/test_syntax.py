@@ -130,12 +130,13 @@ def check(data: bytes) -> None:
         assert found.message in render_text(found, data.decode("utf-8", errors="replace"), lambda text, _: text)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60) | st.text(alphabet="ab:-[]{}!&*#?|>'\"\n \t,%~1.é$@`", max_size=40).map(str.encode))
 def test_of_any_bytes(data: bytes) -> None:
     check(data)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.integers(0, len(SPEC)), st.integers(0, 12), st.text(alphabet="ab:-[]{}!&*#?|>'\"\n \t,%1$@`é", max_size=5))
 def test_of_a_spec_that_was_damaged(start: int, removed: int, added: str) -> None:
     check((SPEC[:start] + added + SPEC[start + removed :]).encode())

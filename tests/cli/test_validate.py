@@ -1,0 +1,222 @@
+"""`synapse validate`: its outputs, its exit codes, and that it looks at everything and changes nothing."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from synapse_spec.cli.main import program
+from synapse_spec.plugins import yaml
+from tests.conftest import PRELUDE, MakePlugin
+
+CODE = """
+    from pydantic import Field
+
+    print("said on import")
+
+    class Params(BaseModel):
+        epochs: int = Field(3, ge=1)
+
+    @action(params=Params)
+    def run(params, ctx): ...
+"""
+
+RUN = "apiVersion: synapse.dev/v1\nkind: Run\nmetadata: {name: NAME}\nspec:\n  plugin: {path: p}\n  action: run\n"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, make_plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch) -> Path:
+    make_plugin("p", CODE)
+    (tmp_path / "synapse.toml").touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(name: str, more: str = "") -> None:
+    Path(f"{name}.yaml").write_text(RUN.replace("NAME", name) + more)
+
+
+def validate(*args: str, **options: Any) -> Result:
+    return CliRunner().invoke(program, ["validate", *args], **options)
+
+
+def test_what_is_fine_is_said_on_stderr() -> None:
+    write("a", "  params: {epochs: 2}\n")
+    result = validate("a.yaml")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == "said on import\n1 run in 1 file: all valid\n"
+    write("b")
+    assert "2 runs in 2 files: all valid" in validate(".").stderr
+
+
+def test_every_problem_of_every_file_in_one_pass() -> None:
+    write("a", "  params: {epochs: 0, epoch: 1}\n  mod: job\n")
+    write("b", "  params: {epochs: x}\n---\n" + RUN.replace("NAME", "a") + "  dependsOn: [nobody]\n")
+    Path("c.yaml").write_text("# synapse.dev\na: [\n")
+    write("d", "  plugin: {path: p}\n")
+    result = validate("d.yaml", ".")
+    places = [line.partition(": error")[0] for line in result.stderr.splitlines() if ": error[" in line]
+    assert places == [
+        "a.yaml:7:20",
+        "a.yaml:7:23",
+        "a.yaml:8:3",
+        "b.yaml:7:20",
+        "b.yaml:11:18",
+        "c.yaml:2:4",
+        "d.yaml:7:3",
+    ]
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert "7 problems" in result.stderr
+
+
+def test_as_json() -> None:
+    write("a", "  params: {epcohs: 2}\n")
+    result = validate("-o", "json", "a.yaml")
+    assert result.exit_code == 3
+    assert json.loads(result.stdout) == {
+        "version": 1,
+        "diagnostics": [
+            {
+                "path": "a.yaml",
+                "line": 7,
+                "column": 12,
+                "endLine": 7,
+                "endColumn": 18,
+                "code": "SS104",
+                "severity": "error",
+                "message": "unknown param 'epcohs' for p:run",
+                "hint": "did you mean 'epochs'? (integer, default 3)",
+                "pointer": "/spec/params/epcohs",
+            }
+        ],
+    }
+    assert yaml.parse(validate("-o", "yaml", "a.yaml").stdout.encode()) == [json.loads(result.stdout)]
+
+
+def test_as_json_where_all_is_fine() -> None:
+    write("a")
+    result = validate("-o", "json", "a.yaml")
+    assert (result.exit_code, json.loads(result.stdout)) == (0, {"version": 1, "diagnostics": []})
+
+
+def test_a_plugin_that_prints_on_import_does_not_spoil_what_programs_read() -> None:
+    write("a")
+    done = subprocess.run(
+        [sys.executable, "-m", "synapse_spec", "validate", "-o", "json", "a.yaml"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, json.loads(done.stdout)["diagnostics"]) == (0, [])
+    assert "said on import" in done.stderr
+
+
+def test_as_annotations_of_github() -> None:
+    write("a", '  params: {epochs: 0, "100%\\n": 1}\n')
+    Path("a.yaml").rename("a,b:c.yaml")
+    place = "::error file=a%2Cb%3Ac.yaml,line=7"
+    assert validate("-o", "github", "a,b:c.yaml").stdout.splitlines() == [
+        f"{place},col=20,endLine=7,title=SS106::epochs: 0 is less than the minimum of 1 (default 3)",
+        f"{place},col=23,endLine=7,title=SS104::unknown param '100%25\\n' for p:run (known here: epochs)",
+    ]
+
+
+def test_pointers_are_json_pointers() -> None:
+    write("a", "  params: {'a/b~c': 1}\n")
+    (record,) = json.loads(validate("-o", "json", "a.yaml").stdout)["diagnostics"]
+    assert record["pointer"] == "/spec/params/a~1b~0c"
+
+
+def test_standard_input() -> None:
+    text = RUN.replace("NAME", "a")
+    assert validate("-", input=text).exit_code == 0
+    result = validate("-", input=text + "  params: {epochs: 0}\n")
+    assert result.exit_code == 3
+    assert "<stdin>:7:20: error[SS106]: epochs: 0 is less than the minimum of 1" in result.stderr
+
+
+def test_colour_only_where_it_is_wanted() -> None:
+    write("a", "  params: {epochs: 0}\n")
+    assert "\x1b[" not in validate("a.yaml").stderr
+    assert "\x1b[31m" in validate("a.yaml", color=True).stderr
+    coloured = CliRunner().invoke(program, ["--color", "validate", "a.yaml"])
+    assert "\x1b[31m" in coloured.stderr
+
+
+def test_no_path_is_a_wrong_use() -> None:
+    assert validate().exit_code == 64
+    assert validate("-o", "xml", "a.yaml").exit_code == 64
+
+
+def test_nothing_is_written(folder: Path) -> None:
+    write("a", "  params: {epochs: 2}\n")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert validate("a.yaml").exit_code == 0
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def exported(folder: Path) -> None:
+    assert CliRunner().invoke(program, ["schema", "export", "p"]).exit_code == 0
+    assert (folder / "schemas" / "p.schema.json").is_file()
+
+
+def test_offline_with_fresh_schemas(folder: Path) -> None:
+    exported(folder)
+    act = folder / "p" / "plugin" / "act.py"
+    write("a", "  params: {epochs: 2}\n")
+    write("b", "  params: {epochs: 0}\n")
+    result = validate("--offline", "a.yaml")
+    assert (result.exit_code, result.stderr) == (0, "1 run in 1 file: all valid\n")
+    assert "error[SS106]" in validate("--offline", "b.yaml").stderr
+    act.write_text(act.read_text().replace("3", "4"))
+    assert "error[SS205]" in validate("--offline", "a.yaml").stderr
+    assert validate("a.yaml").exit_code == 0
+
+
+def test_a_plugin_that_does_not_import_here_is_checked_by_its_schemas(folder: Path) -> None:
+    library = folder / "site-packages"
+    library.mkdir()
+    (library / "a_heavy_one.py").touch()
+    act = folder / "p" / "plugin" / "act.py"
+    act.write_text("import a_heavy_one\n" + PRELUDE + dedent(CODE))
+    environ = os.environ | {"PYTHONPATH": str(library)}
+    subprocess.run(
+        [sys.executable, "-m", "synapse_spec", "schema", "export", "p"], env=environ, check=True, capture_output=True
+    )
+    write("a", "  params: {epochs: 2}\n")
+    write("b", "  params: {epochs: 0}\n")
+    assert validate("a.yaml").exit_code == 0
+    assert "error[SS106]" in validate("b.yaml").stderr
+    act.write_text(act.read_text().replace("3", "4"))
+    result = validate("a.yaml")
+    assert "error[SS204]" in result.stderr
+    assert "install 'a_heavy_one' here, or export the schemas where it is installed" in result.stderr
+
+
+def test_neither_ray_nor_rich_nor_the_explaining_validator_where_all_is_fine() -> None:
+    write("a")
+    code = """
+        import sys
+        from synapse_spec.cli.main import program
+        try:
+            program(["validate", "a.yaml"])
+        except SystemExit as exit:
+            assert exit.code == 0
+        assert not {"ray", "rich", "jsonschema"} & set(sys.modules)
+    """
+    subprocess.run([sys.executable, "-c", dedent(code)], check=True, capture_output=True)
+
+
+def test_bytes_of_any_kind_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    for data in (b"", b"\x00", b"\xff\xfe", b"{", b"- - -", b"%", b"&a *a", b"!!", b"? ", "\u2028: \x85".encode()):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+        result = validate("-", input=data)
+        assert result.exit_code == 3, data
+        assert "Traceback" not in result.output
