@@ -156,9 +156,9 @@ def _summary(plan: "Plan", report: "Report", phases: list[str]) -> None:
     runs = f"{total} {'run' if total == 1 else 'runs'}"
     counted = ", ".join(f"{phases.count(phase)} {phase.lower()}" for phase in dict.fromkeys(phases))
     if plan.due:
-        say(f"{runs}: {counted}")
+        say(f"{runs}: {counted or 'not started'}")
     else:
-        say(f"nothing to do: {runs} ({counted})")
+        say(f"nothing to do: {runs} ({counted})" if phases else "nothing to do: no run was picked")
     for file, names in plan.orphans.items():
         say(f"{file} still has {', '.join(names)}, whose run is gone; --prune removes it")
 

@@ -79,4 +79,17 @@ def program(ctx: click.Context, color: bool | None) -> None:
 
 
 def main() -> None:
+    _open_what_is_closed()
     program(prog_name="synapse")
+
+
+def _open_what_is_closed() -> None:
+    """Started with a standard stream closed (`>&-`), the next file we open would stand in for it."""
+    import os
+
+    descriptor = os.open(os.devnull, os.O_RDWR)
+    while descriptor <= 2:
+        descriptor = os.open(os.devnull, os.O_RDWR)
+    os.close(descriptor)
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - for as long as we live
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115

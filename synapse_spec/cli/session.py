@@ -109,21 +109,26 @@ def look_at(paths: tuple[str, ...], picked: Selection = ALL) -> Session:
     for run in loaded.runs:
         names[run.file.path].append(run.name)
     files = {file.path: StatusFile.of(file, names[file.path]) for file in loaded.files}
-    stored = {path: file.read() for path, file in files.items()}
-    own = {name: stored[path][name] for path in files for name in names[path] if name in stored[path]}
-    statuses = {name: status for found in stored.values() for name, status in found.items()} | own
-    orphans: dict[str, list[str]] = {}
-    for path, found in stored.items():
-        # A run that has moved to another file keeps its status here until it has one there.
-        gone = [name for name in found if name not in names[path] and (name in own or not _is_run(name, loaded))]
-        if gone and path not in loaded.broken:
-            orphans[os.path.relpath(files[path].path)] = gone
+    own: dict[str, RunStatus] = {}
+    others: dict[str, RunStatus] = {}
+    strays: dict[Path, list[str]] = {}
+    for path, file in files.items():
+        listed = set(file.order)
+        for name, status in file.read().items():
+            if name in listed:
+                own[name] = status
+            else:
+                others[name] = status
+                strays.setdefault(path, []).append(name)
+    # A run that has moved to another file keeps its status in the old one until it has one in the new.
+    moved = {run.name for run in loaded.runs if run.name in others and run.name not in own}
+    orphans = {
+        os.path.relpath(files[path].path): gone
+        for path, found in strays.items()
+        if path not in loaded.broken and (gone := [name for name in found if name not in moved])
+    }
     selected = _select(loaded, picked)
-    return Session(loaded, loaded.runs, selected, workspace, Catalog(workspace.root), files, statuses, orphans)
-
-
-def _is_run(name: str, loaded: Loaded) -> bool:
-    return any(run.name == name for run in loaded.runs)
+    return Session(loaded, loaded.runs, selected, workspace, Catalog(workspace.root), files, others | own, orphans)
 
 
 def _select(loaded: Loaded, picked: Selection) -> list[Run]:

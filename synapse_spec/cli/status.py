@@ -3,7 +3,16 @@
 import click
 
 from synapse_spec.cli.exits import INVALID, OK
-from synapse_spec.cli.output import duration, emit, format_option, say, show_diagnostics, style, table
+from synapse_spec.cli.output import (
+    duration,
+    emit,
+    format_option,
+    only_ours_on_stdout,
+    say,
+    show_diagnostics,
+    style,
+    table,
+)
 from synapse_spec.cli.session import Selection, Session, look_at, selection
 from synapse_spec.engine.status import RUNNING, RunStatus
 from synapse_spec.spec.model import Run
@@ -35,10 +44,10 @@ def _bring_back(session: Session, address: str | None) -> None:
         return
     from synapse_spec.engine.collect import collect
 
-    for run in session.selected:
-        status = session.statuses.get(run.name)
-        if _is_open_job(status):
-            session.statuses[run.name] = collect(run, session.files[run.file.path], session.workspace, address)
+    with only_ours_on_stdout():
+        for run in session.selected:
+            if _is_open_job(session.statuses.get(run.name)):
+                session.statuses[run.name] = collect(run, session.files[run.file.path], session.workspace, address)
 
 
 def _is_open_job(status: RunStatus | None) -> bool:

@@ -9,7 +9,7 @@ class Options:
 
     Attributes:
         force: Names that run even if nothing has changed.
-        wait: Whether to wait for jobs.
+        wait: Whether to wait for jobs, and for runs that another process is at.
         fail_fast: Whether one failure stops everything.
         timeout: Seconds for the whole, or None.
         address: Of a Ray cluster.

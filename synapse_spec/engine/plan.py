@@ -69,9 +69,6 @@ class Decision:
         return f"{words}: {', '.join(map(str, self.changes))}" if self.changes else words
 
 
-_UNDECIDED = Decision(WAIT, "waiting")
-
-
 @dataclass(frozen=True, slots=True)
 class Planned:
     """A run with its decision.
@@ -176,17 +173,17 @@ def make_plan(
     for name in order(runs):
         run = by_name[name]
         status = statuses.get(name) or RunStatus(name)
-        facts = (catalog.plugin(run.plugin), catalog.action(run.plugin, run.action))
-        entry = Planned(run, _UNDECIDED, status, computed(run, *facts), facts[1].code)
-        held = _held_up(run, status, plan, statuses, owned)
-        if held is None:
-            identity = identify(entry.computed, entry.code, run.inputs, statuses)
+        plugin, action = catalog.plugin(run.plugin), catalog.action(run.plugin, run.action)
+        parts = computed(run, plugin, action)
+        decision, identity = _held_up(run, status, plan, statuses, owned), None
+        if decision is None:
+            identity = identify(parts, action.code, run.inputs, statuses)
             decision = decide(run, status, identity, forced=force(name))
-            if decision.reason in _CHANGED:
-                decision = replace(decision, changes=_changes(entry, identity, facts[1], catalog))
-            plan.entries[name] = replace(entry, decision=decision, identity=identity)
-        else:
-            plan.entries[name] = replace(entry, decision=held)
+        entry = Planned(run, decision, status, parts, action.code, identity)
+        if identity is not None and decision.reason in _CHANGED:
+            decision = replace(decision, changes=_changes(entry, identity, action, catalog))
+            entry = replace(entry, decision=decision)
+        plan.entries[name] = entry
     return plan
 
 

@@ -131,8 +131,8 @@ def _parsed(path: Path, data: bytes) -> dict[str, dict[str, Any]]:
         span = yaml.Span(error.line, error.column, error.line, error.column + 1)
         raise _unusable(path, error.message, span) from None
     for document in documents:
-        problem = next(_validator().iter_errors(document), None)
-        if problem is not None:
+        if not _validator().is_valid(document):
+            problem = next(_validator().iter_errors(document))
             place = ".".join(map(str, problem.instance_path)) or "a document"
             raise _unusable(path, f"this is no status file of synapse: {place}: {problem.message}")
     return {document["metadata"]["name"]: document for document in documents}

@@ -14,7 +14,6 @@ from synapse_spec.spec import references
 from synapse_spec.spec.check import Checker, Problem, dotted
 from synapse_spec.spec.envelope import LATER, RUN
 from synapse_spec.spec.model import API_VERSION
-from synapse_spec.spec.wording import listed
 
 API_GROUP = API_VERSION.partition("/")[0]
 _CODES = {"value": "SS101", "missing": "SS102", "unknown": "SS103"}
@@ -107,6 +106,8 @@ def _placed(problems: list[Problem], document: dict[str, Any]) -> Iterator[Probl
             if home is None or home in document or len(problem.path) > 1:
                 yield replace(problem, hint=_way_out(problem))
         elif problem.kind == "missing" and problem.path == () and name in homes.values():
+            from synapse_spec.spec.wording import listed
+
             strays = [stray for stray in document if homes.get(stray) == name]
             yield replace(problem, hint=f"put {listed(strays, 'and')} under it")
         elif problem.kind != "missing" or home is None or home != dotted(problem.path):

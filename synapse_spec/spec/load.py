@@ -12,7 +12,7 @@ from synapse_spec.plugins import yaml
 from synapse_spec.plugins.enums import ExecutionMode
 from synapse_spec.plugins.source import CONFIG_NAME
 from synapse_spec.plugins.yaml import KeyPath
-from synapse_spec.spec import quantities, references, syntax
+from synapse_spec.spec import quantities, references
 from synapse_spec.spec.diagnostics import Diagnostic
 from synapse_spec.spec.document import API_GROUP, check_document, is_ours, salvage
 from synapse_spec.spec.model import PluginRef, Resources, Retry, Run, Secret, SpecFile
@@ -108,6 +108,8 @@ def _load_file(path: Path, shown: str, named: bool, loaded: Loaded) -> None:
         documents = yaml.parse(data)
     except yaml.YamlError as error:
         if named or API_GROUP.encode() in data:  # in a folder, other tools' files may be of their own kind
+            from synapse_spec.spec import syntax
+
             loaded.diagnostics.append(syntax.diagnosed(error, data, shown))
             loaded.broken.add(path)
             loaded.hidden = True

@@ -51,16 +51,31 @@ def parse(text: str) -> Reference:
 
 def find(value: Any) -> Iterator[tuple[KeyPath, Reference]]:
     """Each reference in the strings of `value`, as they are written, with the key path of the string."""
-    pending: list[tuple[KeyPath, Any]] = [((), value)]
+    pending: list[tuple[KeyPath, Any]] = [((), value)] if _mentions(value) else []
     while pending:
         path, item = pending.pop()
         if isinstance(item, str):
-            for match in _ANY.finditer(item) if "${{" in item else ():
+            for match in _ANY.finditer(item):
                 yield path, parse(match[1]) if match[2] else Reference(match[1].strip(), (), closed=False)
         elif isinstance(item, dict):
             pending.extend(reversed([((*path, key), child) for key, child in item.items()]))
         elif isinstance(item, list):
             pending.extend(reversed([((*path, index), child) for index, child in enumerate(item)]))
+
+
+def _mentions(value: Any) -> bool:
+    """Whether there is any; most specs have none, and without places that is soon known."""
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, str):
+            if "${{" in item:
+                return True
+        elif isinstance(item, dict):
+            pending.extend(item.values())
+        elif isinstance(item, list):
+            pending.extend(item)
+    return False
 
 
 def is_whole(text: str) -> bool:

@@ -10,13 +10,12 @@ from typing import Any
 
 from synapse_spec.plugins.errors import PluginError, ValidationError
 from synapse_spec.plugins.yaml import KeyPath
-from synapse_spec.spec import reference_checks, references
+from synapse_spec.spec import references
 from synapse_spec.spec.catalog import Catalog
 from synapse_spec.spec.check import Checker, Problem, dotted
 from synapse_spec.spec.diagnostics import Diagnostic
 from synapse_spec.spec.load import Loaded, diagnose
 from synapse_spec.spec.model import PluginRef, Run
-from synapse_spec.spec.plugin_checks import plugin_problem
 
 _PARAM_CODES = {"value": "SS106", "missing": "SS105", "unknown": "SS104"}
 
@@ -34,7 +33,9 @@ def validate(loaded: Loaded, catalog: Catalog, *, models: bool = False) -> list[
     found = [*loaded.diagnostics, *_names(loaded.runs)]
     found += _dependencies(loaded.runs, runs, hidden=loaded.hidden)
     for run in loaded.runs:
-        here = [*reference_checks.form(run), *_against_plugin(run, runs, catalog, checkers)]
+        here = list(_against_plugin(run, catalog, checkers))
+        if any(references.find(run.spec)):
+            here += _references(run, runs, catalog)
         if models and not here:
             # Where the code does not load, its schema is known all the same, or that would have been said.
             here = [item for item in check_model(run, catalog) if item.code == "SS107"]
@@ -66,7 +67,7 @@ def check_model(run: Run, catalog: Catalog) -> list[Diagnostic]:
         problems = error.details or [{"loc": [], "message": error.message}]
         return [diagnose(run, "SS107", _model_words(item), ("spec", "params", *item["loc"])) for item in problems]
     except PluginError as error:
-        return [plugin_problem(run, error)]
+        return [_plugin_problem(run, error)]
     return []
 
 
@@ -128,13 +129,11 @@ def _cycle(runs: list[Run]) -> list[str] | None:
     return None
 
 
-def _against_plugin(
-    run: Run, runs: dict[str, Run], catalog: Catalog, checkers: dict[tuple[PluginRef, str], Checker]
-) -> Iterator[Diagnostic]:
+def _against_plugin(run: Run, catalog: Catalog, checkers: dict[tuple[PluginRef, str], Checker]) -> Iterator[Diagnostic]:
     try:
         facts = catalog.action(run.plugin, run.action)
     except PluginError as error:
-        yield plugin_problem(run, error)
+        yield _plugin_problem(run, error)
         return
     key, label = (run.plugin, run.action), f"{catalog.plugin(run.plugin).code}:{run.action}"
     try:
@@ -146,7 +145,6 @@ def _against_plugin(
         return
     for problem in checkers[key].problems(run.params):
         yield _param_problem(run, problem, label)
-    yield from reference_checks.fit(run, facts.params, lambda name: _result_schema(runs.get(name), catalog))
 
 
 def _param_problem(run: Run, problem: Problem, label: str) -> Diagnostic:
@@ -160,6 +158,23 @@ def _param_problem(run: Run, problem: Problem, label: str) -> Diagnostic:
     path = ("spec", "params", *problem.path) if problem.path or "params" in run.spec else ("spec",)
     code, message = _PARAM_CODES[problem.kind], messages[problem.kind]
     return diagnose(run, code, message, path, hint=problem.hint, on_key=problem.on_key)
+
+
+def _references(run: Run, runs: dict[str, Run], catalog: Catalog) -> Iterator[Diagnostic]:
+    from synapse_spec.spec import reference_checks
+
+    yield from reference_checks.form(run)
+    try:
+        facts = catalog.action(run.plugin, run.action)
+    except PluginError:  # said already
+        return
+    yield from reference_checks.fit(run, facts.params, lambda name: _result_schema(runs.get(name), catalog))
+
+
+def _plugin_problem(run: Run, error: PluginError) -> Diagnostic:
+    from synapse_spec.spec.plugin_checks import plugin_problem
+
+    return plugin_problem(run, error)
 
 
 def _result_schema(run: Run | None, catalog: Catalog) -> dict[str, Any] | None:

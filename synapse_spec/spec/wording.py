@@ -1,4 +1,4 @@
-"""How schemas and what does not fit them are said in words. Pure; called by `check` and `reference_checks`."""
+"""How schemas and what does not fit them are said in words. Pure; called by `explain` and `reference_checks`."""
 
 import json
 import re

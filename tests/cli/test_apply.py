@@ -238,7 +238,7 @@ def test_force_runs_what_is_asked_for(project: Project) -> None:
     project.apply()
     done = project.apply("--force", "--only", "a")
     assert (done.exit_code, project.executions("add")) == (0, 3)
-    assert project.status("a").attempt.number == 2  # type: ignore[union-attr]
+    assert project.attempt("a") == 2
     assert reasons(project) == {}  # the same result is the same input
     project.apply("--force")
     assert (project.executions("add"), project.executions("echo")) == (5, 4)
@@ -259,7 +259,7 @@ def test_a_selector_picks_by_labels(project: Project) -> None:
     )
     assert project.apply("-l", "team=x", "--selector", "size=s").exit_code == 0
     assert list(project.statuses()) == ["a"]
-    assert project.apply("-l", "team=none").stderr == "nothing to do: 0 runs ()\n"
+    assert project.apply("-l", "team=none").stderr == "nothing to do: no run was picked\n"
     assert project.apply("-l", "team").exit_code == 64
 
 
@@ -330,7 +330,7 @@ def test_an_explicit_apply_runs_what_failed_again(project: Project) -> None:
     assert reasons(project) == {"a": "failed before", "b": "waiting for a"}
     assert project.apply().exit_code == 1
     assert project.apply().exit_code == 0
-    assert project.status("a").attempt.number == 3  # type: ignore[union-attr]
+    assert project.attempt("a") == 3
     assert [(entry["reason"], entry["attempt"]) for entry in project.status("a").history] == [("ActionFailed", 2)]
 
 
@@ -341,7 +341,7 @@ def test_a_retry_waits_longer_each_time(project: Project) -> None:
     assert done.exit_code == 0
     notes = [line.rpartition(" in ")[2] for line in done.stderr.splitlines() if "next attempt" in line]
     assert notes == ["0.01 s", "0.02 s", "0.03 s", "0.03 s"]
-    assert project.status("a").attempt.number == 5  # type: ignore[union-attr]
+    assert project.attempt("a") == 5
     assert "Running (local, attempt 5)" in done.stderr
 
 
@@ -380,7 +380,7 @@ def test_a_reference_into_nothing_fails_its_run(project: Project) -> None:
     assert status.reason == "InvalidParams"
     expected = "'${{ runs.a.result.nothing }}': the result of run 'a' has no 'nothing'; it has sum"
     assert status.message == f"ReferenceFailed: {expected}"
-    assert status.attempt.number == 1  # type: ignore[union-attr] - another attempt would end the same way
+    assert project.attempt("b") == 1  # another would end the same way
     assert project.status("c").phase == "Succeeded"
 
 
@@ -525,7 +525,9 @@ def test_an_action_runs_in_its_plugin_folder_with_its_environment(
     assert results["spec"]["env"] == results["spec"]["ctx"] == "true"
     assert results["reference"]["env"] == f"{folder}!"
     assert {result["cwd"] for result in results.values()} == {folder}
-    assert results["spec"]["job"] == project.status("spec").attempt.handle  # type: ignore[union-attr]
+    attempt = project.status("spec").attempt
+    assert attempt is not None
+    assert results["spec"]["job"] == attempt.handle
     assert os.environ["GREETING"] == "from outside"
     project.edit("lab/config.yaml", "name: lab", "name: lab\nenv: {GREETING: from config}")
     project.apply()
@@ -658,7 +660,7 @@ def test_the_history_holds_five_earlier_outcomes(project: Project) -> None:
     assert len({entry["digest"] for entry in status.history}) == 5
     project.write(run("a", "add", params={"a": 6}))
     project.apply()
-    assert project.status("a").attempt.number == 2  # type: ignore[union-attr]
+    assert project.attempt("a") == 2
 
 
 # What is shown
@@ -675,6 +677,16 @@ def test_what_an_action_tells_reaches_the_terminal_and_the_log(project: Project)
     assert project.log("a").splitlines() == told
     assert done.stderr.splitlines()[1:-2] == [f"a | {line}" for line in told]
     assert done.stdout == ""
+
+
+def test_progress_does_not_flood_what_is_no_terminal(project: Project) -> None:
+    project.write(run("a", "steps"))
+    done = project.apply()
+    shown = [line for line in done.stderr.splitlines() if " | " in line]
+    assert len(shown) < 10
+    assert "a | progress 500/500 (100%)" in shown
+    assert len(project.log("a").splitlines()) == 1000
+    assert project.status("a").metrics == {"train": {"loss": 0.002}}
 
 
 @pytest.mark.parametrize("form", ["json", "yaml"])

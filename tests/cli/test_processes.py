@@ -50,7 +50,7 @@ def test_a_signal_interrupts_and_the_next_apply_goes_on(project: Project, tmp_pa
     assert project.steps() == {"done": "unchanged", "a": "interrupted", "b": "waiting for a"}
     project.go()
     assert project.apply().exit_code == 0
-    assert project.status("a").attempt.number == 2  # type: ignore[union-attr]
+    assert project.attempt("a") == 2
     assert project.status("a").history[0]["reason"] == "Interrupted"
 
 
@@ -93,8 +93,7 @@ def test_what_was_killed_is_found_interrupted(project: Project) -> None:
     assert project.steps() == {"a": "interrupted"}
     project.go()
     assert project.apply().exit_code == 0
-    status = project.status("a")
-    assert (status.phase, status.attempt.number) == ("Succeeded", 2)  # type: ignore[union-attr]
+    assert (project.status("a").phase, project.attempt("a")) == ("Succeeded", 2)
     assert project.executions("a") == 2
 
 
@@ -187,6 +186,16 @@ def test_a_reader_that_has_seen_enough_is_no_error(project: Project) -> None:
         assert code == 0
         assert "Traceback" not in err
         assert "BrokenPipe" not in err
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_streams_may_be_closed(project: Project, closed: str) -> None:
+    project.write(run("a", "talk"), run("b", "fail"))
+    command = f"exec '{sys.executable}' -m synapse_spec apply spec.yaml -o json {closed}"
+    done = subprocess.run(["sh", "-c", command], cwd=project.root, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert {name: status.phase for name, status in project.statuses().items()} == {"a": "Succeeded", "b": "Failed"}
+    assert "from a child" in project.log("a")
 
 
 def on_terminal(project: Project, *words: str) -> tuple[int, str]:

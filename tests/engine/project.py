@@ -127,6 +127,13 @@ def talk(params, ctx):
 
 
 @action()
+def steps(params, ctx):
+    for number in range(1, 501):
+        ctx.set_progress(number, 500)
+        ctx.set_metrics({"loss": 1 / number}, "train")
+
+
+@action()
 def leak(params, ctx):
     """Shows a secret wherever it can."""
     secret = os.environ["TOKEN"]
@@ -252,6 +259,11 @@ class Project:
 
     def status(self, name: str, file: str = "spec") -> RunStatus:
         return self.statuses(file)[name]
+
+    def attempt(self, name: str) -> int:
+        """The number of a run's last attempt."""
+        attempt = self.status(name).attempt
+        return attempt.number if attempt is not None else 0
 
     def executions(self, name: str) -> int:
         """How often an action has run that counts itself under this name."""

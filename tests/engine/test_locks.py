@@ -31,7 +31,8 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 def take(workspace: Workspace, name: str = "a", **options: Any) -> Any:
-    return run_lock(workspace, name, **({"wait": False, "stop": Event()} | options))
+    how: dict[str, Any] = {"wait": False, "stop": Event()} | options
+    return run_lock(workspace, name, **how)
 
 
 def test_a_lock_is_held_by_one(workspace: Workspace) -> None:

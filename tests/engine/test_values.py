@@ -12,6 +12,7 @@ from synapse_spec.plugins.outcome import Outcome
 from synapse_spec.spec.model import SpecFile
 from synapse_spec.spec.workspace import Workspace
 from tests.engine.test_plan import unit
+from tests.engine.test_provenance import git, repository
 from tests.engine.test_status import T1, begin
 
 RESULT = {"path": "data/x.npz", "n": 3, "rate": 0.5, "on": True, "none": None, "items": [{"id": "a"}, {"id": "b"}]}
@@ -57,6 +58,11 @@ def test_a_reference_has_its_value(value: Any, expected: Any, workspace: Workspa
 def test_places_are_those_of_this_checkout(workspace: Workspace) -> None:
     assert resolved("${{ spec.dir }}/x", workspace) == f"{workspace.root}/specs/x"
     assert resolved("${{ workspace.root }}", workspace) == str(workspace.root)
+
+
+def test_the_commit_is_the_one_that_is_checked_out(tmp_path: Path) -> None:
+    folder = repository(tmp_path / "repository")
+    assert resolved("${{ git.commit }}", Workspace(folder)) == git(folder, "rev-parse", "HEAD")
 
 
 @pytest.mark.parametrize(

@@ -193,6 +193,8 @@ class Strict(BaseModel):
     text: str = Field("", pattern="^a")
     inner: Circle | None = None
     items: list[int] = []
+    pick: Circle | Square | None = None
+    unique: set[int] = set()
 
 
 class StrictHolder:
@@ -210,10 +212,20 @@ class StrictHolder:
         ({"items": "${{ runs.a.result.items }}"}, []),
         ({"inner": "${{ runs.a.result }}"}, []),
         ({"inner": {"shape": "circle", "radius": "${{ runs.a.result.n }}"}}, []),
-        ({"inner": {"shape": "circle", "radius": "${{ runs.a.result.n }}", "x": 1}}, []),
+        ({"inner": {"shape": "circle", "radius": "${{ runs.a.result.n }}", "x": 1}}, ["inner.x"]),
         ({"numbre": "${{ run.name }}"}, ["numbre"]),
         ({"number": "x", "text": "${{ run.name }}"}, ["number"]),
-        ("${{ runs.a.result }}", [""]),
+        ("${{ runs.a.result }}", []),
+        ({"text": ["${{ run.name }}"]}, ["text"]),
+        ({"inner": {"shape": "square", "radius": "${{ runs.a.result.n }}"}}, ["inner.shape"]),
+        ({"inner": {"shape": "${{ run.name }}", "raduis": 1}}, ["inner.raduis"]),
+        ({"inner": {"radius": "${{ runs.a.result.n }}"}}, ["inner"]),
+        ({"pick": {"shape": "${{ run.name }}", "whatever": 1}}, []),
+        ({"pick": {"shape": "circle", "radius": "${{ runs.a.result.n }}"}}, []),
+        ({"pick": {"shape": "circle", "raduis": "${{ runs.a.result.n }}"}}, ["pick.raduis"]),
+        ({"pick": {"shape": "circle", "radius": 0, "x": "${{ run.name }}"}}, ["pick.radius", "pick.x"]),
+        ({"unique": [1, "${{ runs.a.result.n }}", 1]}, []),
+        ({"unique": [1, 1]}, ["unique"]),
     ],
 )
 def test_what_a_reference_leaves_open(params: Any, places: list[str]) -> None:
@@ -228,6 +240,19 @@ def test_a_value_as_deep_as_yaml_takes() -> None:
     schema = {"$defs": SCHEMA["$defs"], "$ref": "#/$defs/Tree"}
     (problem,) = Checker(schema).problems(deep)
     assert problem.path == ("children", 0) * 400 + ("value",)
+
+
+@pytest.mark.parametrize("levels", [100, 300, 990])
+def test_a_value_of_the_wrong_kind_however_deep(levels: int) -> None:
+    deep: Any = "${{ run.name }}"
+    for _ in range(levels):
+        deep = [deep]
+    schema = {"properties": {"text": {"type": "string"}, "either": {"anyOf": [{"type": "string"}, {"type": "null"}]}}}
+    problems = Checker(schema).problems({"text": deep, "either": deep})
+    assert [(dotted(problem.path), problem.text) for problem in problems] == [
+        ("either", "a list is not a string or null"),
+        ("text", "a list is not a string"),
+    ]
 
 
 def test_a_pattern_that_only_python_knows_is_left_to_the_model() -> None:

@@ -1,0 +1,141 @@
+"""Says what does not fit a schema, by jsonschema: one problem a mistake, at its place, with the way out.
+
+Called by `check`, and imported only where something does not fit.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import jsonschema_rs
+
+from synapse_spec.plugins.yaml import KeyPath
+from synapse_spec.spec import wording
+from synapse_spec.spec.check import Problem, may_vanish
+from synapse_spec.spec.wording import Failure
+
+
+def explain(schema: dict[str, Any], instance: Any, open_paths: set[KeyPath], errors: list[Any] | None) -> list[Problem]:
+    """The problems, by place.
+
+    Args:
+        schema: Draft 2020-12.
+        instance: What does not fit it.
+        open_paths: Where references stand.
+        errors: What jsonschema-rs found; None where it has too many levels for that.
+    """
+    try:
+        found = _explained(schema, instance, open_paths)
+    except (RecursionError, re.error):  # jsonschema recurses as the document does, and knows Python's patterns only
+        if errors is None:
+            return [Problem((), "value", "a value has too many levels")]
+        return _unexplained(errors)
+    return found or ([] if open_paths else _unexplained(errors or []))
+
+
+def _unexplained(errors: list[Any]) -> list[Problem]:
+    """Plainly what jsonschema-rs found, for the rare case in which jsonschema has nothing to say."""
+    return [
+        Problem(tuple(error.instance_path), "value", f"{wording.short(error.instance)} does not fit: {error.kind.name}")
+        for error in errors
+    ]
+
+
+def _explained(schema: dict[str, Any], instance: Any, open_paths: set[KeyPath]) -> list[Problem]:
+    found: dict[tuple[KeyPath, str, str], Problem] = {}
+    for error in _explainer()(schema).iter_errors(instance):
+        for problem in _problems(error, schema, open_paths):
+            found.setdefault((problem.path, problem.kind, problem.text), problem)
+    problems = found.values()
+    explained = {(problem.path[:-1], problem.meant) for problem in problems if problem.meant}
+    return sorted(
+        (item for item in problems if item.kind != "missing" or (item.path, item.text) not in explained),
+        key=lambda item: [str(part) for part in item.path],
+    )
+
+
+@cache
+def _explainer() -> Any:
+    from jsonschema import Draft202012Validator, ValidationError, validators
+
+    def pattern(_: Any, limit: str, instance: Any, __: Any) -> Iterator[ValidationError]:
+        # Both must read patterns alike, and Python's regular expressions are another dialect.
+        if not jsonschema_rs.Draft202012Validator({"pattern": limit}).is_valid(instance):
+            yield ValidationError(limit)
+
+    extend: Any = validators.extend
+    return extend(Draft202012Validator, {"pattern": pattern})
+
+
+def _problems(error: Failure, root: dict[str, Any], open_paths: set[KeyPath]) -> Iterator[Problem]:
+    path = tuple(error.absolute_path)
+    if _vanishes(error, open_paths):
+        return
+    match error.validator:
+        case "required":
+            for name in error.validator_value:
+                if name not in error.instance:
+                    yield Problem(path, "missing", name, wording.how_to_add(error.schema, name, root))
+        case "additionalProperties" if error.validator_value is False:
+            for name in wording.unknown_names(error.instance, error.schema):
+                hint, meant = wording.suggest(name, error.instance, error.schema, root)
+                yield Problem((*path, name), "unknown", name, hint, on_key=True, meant=meant)
+        case "anyOf" | "oneOf" if error.context:
+            yield from _of_best_branch(error, root, open_paths)
+        case _ if "propertyNames" in error.absolute_schema_path:
+            yield Problem((*path, error.instance), "value", f"the key {wording.said(error)}", on_key=True)
+        case _:
+            yield Problem(path, "value", wording.said(error), wording.help_with(error))
+
+
+def _of_best_branch(error: Failure, root: dict[str, Any], open_paths: set[KeyPath]) -> Iterator[Problem]:
+    """What is wrong with the branch that is meant, not an essay on all of them."""
+    path, branches = tuple(error.absolute_path), _branches(error)
+    schemas = [wording.followed(branch, root) for branch in error.validator_value]
+    chooser = wording.discriminator(schemas) if isinstance(error.instance, dict) else None
+    if chooser is None:
+        fitting = [index for index, items in branches.items() if not any(map(_of_other_kind, items))]
+    else:
+        name, options = chooser
+        given = error.instance.get(name)
+        if name not in error.instance:
+            yield Problem(path, "missing", name, f"it is one of {wording.listed(options)}")
+            return
+        if (*path, name) in open_paths:  # which form it is will only be known when the run starts
+            return
+        if given not in options:
+            said = f"{wording.short(given)} is none of {wording.listed(options)}"
+            yield Problem((*path, name), "value", said, wording.near_hint(given, options))
+            return
+        fitting = [index for index, schema in enumerate(schemas) if given in wording.constants(schema, name)]
+    if fitting:
+        closest = min(fitting, key=lambda index: len(branches[index]))
+        for item in branches[closest]:
+            yield from _problems(item, root, open_paths)
+        return
+    hint = wording.near_hint(error.instance, wording.choices(schemas)) or wording.described(error.schema)
+    yield Problem(path, "value", f"{wording.short(error.instance)} is not {wording.kind(error.schema, root)}", hint)
+
+
+def _of_other_kind(error: Failure) -> bool:
+    """Whether the value is not even of the kind that the branch takes."""
+    if error.path:
+        return False
+    if error.validator in ("anyOf", "oneOf") and error.context:
+        return all(any(map(_of_other_kind, items)) for items in _branches(error).values())
+    return error.validator in ("type", "const", "enum")
+
+
+def _branches(error: Failure) -> dict[int, list[Failure]]:
+    branches: dict[int, list[Failure]] = {index: [] for index in range(len(error.validator_value))}
+    for item in error.context:
+        branches[int(item.schema_path[0])].append(item)
+    return branches
+
+
+def _vanishes(error: Failure, open_paths: set[KeyPath]) -> bool:
+    if may_vanish(tuple(error.absolute_path), error.validator, open_paths):
+        return True
+    branches = _branches(error).values() if error.validator in ("anyOf", "oneOf") else ()
+    return any(branch and all(_vanishes(item, open_paths) for item in branch) for branch in branches)
