@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("apply")
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(allow_dash=True), metavar="PATH...")
 @selection
 @click.option("--dry-run", is_flag=True, help="Only show the plan.")
 @click.option("--wait/--no-wait", default=True, help="Wait for jobs; without, the next apply or status picks them up.")

@@ -18,7 +18,7 @@ _POLL_SECONDS = 0.1
 
 @click.command("cancel")
 @click.argument("name")
-@click.argument("paths", nargs=-1, metavar="[PATH...]")
+@click.argument("paths", nargs=-1, type=click.Path(allow_dash=True), metavar="[PATH...]")
 @click.option("--ray-address", metavar="ADDRESS", help="The Ray cluster that the job was submitted to.")
 def command(name: str, paths: tuple[str, ...], ray_address: str | None) -> int:
     """Stop run NAME of the specs at PATH (this folder by default)."""

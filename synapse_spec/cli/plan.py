@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command("plan")
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(allow_dash=True), metavar="PATH...")
 @selection
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 if something would run.")
 @click.option("--out", type=click.Path(dir_okay=False, writable=True), help="Write the plan here, for apply --plan.")

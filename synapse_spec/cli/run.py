@@ -1,6 +1,7 @@
 """`synapse run PLUGIN ACTION`: run_plugin from the shell, without a spec."""
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -53,15 +54,24 @@ def _perform(plugin: str, action: str, params: dict[str, Any], mode: ExecutionMo
 
 
 def _perform_job(plugin: str, action: str, params: dict[str, Any], _: ExecutionMode, options: dict[str, Any]) -> Any:
+    from synapse_spec.plugins.errors import ExecutionError
     from synapse_spec.plugins.executors.ray.job import RayJobExecutor
     from synapse_spec.plugins.runner import find_plugin
 
     discovery = find_plugin(plugin)
     executor = RayJobExecutor(**(options | {"env": discovery.config.env | options["env"]}))
     job = executor.submit(discovery.get_action_class(action), params)
-    for line in executor.stream_logs(job):
-        say(line.rstrip("\n"))
-    return executor.get_result(job)
+    say(f"job {job}")
+    try:
+        for line in executor.stream_logs(job):
+            say(line.rstrip("\n"))
+        return executor.get_result(job)
+    except KeyboardInterrupt:
+        executor.stop(job)
+        raise
+    finally:
+        with suppress(ExecutionError):  # one that was just stopped has not ended yet
+            executor.delete(job)
 
 
 def _nested(params: tuple[str, ...]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ def command() -> None:
     """Export JSON Schemas, or check that they are fresh."""
 
 
-_target = click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+_target = click.argument("paths", nargs=-1, required=True, type=click.Path(allow_dash=True), metavar="PATH...")
 _folder = click.option(
     "--to", "folder", type=click.Path(file_okay=False), help="Folder; schemas/ of the workspace by default."
 )

@@ -19,7 +19,7 @@ from synapse_spec.spec.model import Run
 
 
 @click.command("status")
-@click.argument("paths", nargs=-1, metavar="[PATH...]")
+@click.argument("paths", nargs=-1, type=click.Path(allow_dash=True), metavar="[PATH...]")
 @selection
 @click.option("--ray-address", metavar="ADDRESS", help="The Ray cluster that jobs were submitted to.")
 @format_option()

@@ -14,7 +14,7 @@ from synapse_spec.spec.workspace import Workspace
 
 
 @click.command("validate")
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(allow_dash=True), metavar="PATH...")
 @click.option("--offline", is_flag=True, help="Import no plugin: use exported schemas only.")
 @format_option("text", "json", "yaml", "github")
 def command(paths: tuple[str, ...], offline: bool, form: str) -> int:

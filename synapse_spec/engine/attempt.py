@@ -27,6 +27,7 @@ from synapse_spec.plugins.enums import ExecutionMode
 from synapse_spec.plugins.errors import PluginError
 from synapse_spec.plugins.events import Emit, Event, Metrics, render
 from synapse_spec.plugins.executors.ray.errors import ClusterUnreachable
+from synapse_spec.plugins.executors.ray.runtime_env import merge
 from synapse_spec.plugins.outcome import ErrorInfo, Outcome
 from synapse_spec.spec.catalog import Catalog
 from synapse_spec.spec.model import Run
@@ -122,6 +123,8 @@ def reconcile(run: Run, stage: Stage, cancelled: Cancel) -> RunStatus:
         if entry.identity is not None and entry.decision.step == RUN and not _done(seen, stored, entry.identity):
             _supersede(stored, stage)
             stage.backends.prepare(run.mode)
+            if stage.stop.is_set():  # reaching Ray takes seconds
+                return stored
             return _attempts(run, stage, stored, entry.identity, cancelled)
         free = stored.released() if entry.decision.step == SKIP else stored
         return free if free is stored else stage.write(run, free)
@@ -220,7 +223,7 @@ def _performed(run: Run, stage: Stage, status: RunStatus, emit: Emit, cancelled:
             run=run,
             invocation=None if submitted else _invocation(run, stage, status, hidden),
             handle=status.attempt.handle if status.attempt else "",
-            runtime_env=stage.catalog.plugin(run.plugin).runtime_env | run.runtime_env,
+            runtime_env=merge(stage.catalog.plugin(run.plugin).runtime_env, run.runtime_env),
             metadata=_metadata(run, status),
             emit=masker.emit(emit),
             wait=stage.options.wait,
@@ -279,7 +282,7 @@ def _applied(run: Run, stage: Stage) -> dict[str, Any]:
         "action": run.action,
         "params": parts["params"],
         "env": plugin.env | parts["env"],
-        "runtimeEnv": plugin.runtime_env | run.runtime_env,
+        "runtimeEnv": merge(plugin.runtime_env, run.runtime_env),
     }
     return {key: value for key, value in applied.items() if value}
 

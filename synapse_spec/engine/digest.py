@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from synapse_spec.engine.status import Identity, RunStatus
+from synapse_spec.plugins.executors.ray.runtime_env import merge
 from synapse_spec.spec import references
 from synapse_spec.spec.catalog import ActionFacts, PluginFacts
 from synapse_spec.spec.model import Run, Secret
@@ -28,7 +29,7 @@ def computed(run: Run, plugin: PluginFacts, action: ActionFacts) -> dict[str, An
         "entrypoint": action.entrypoint,
         "params": references.resolve(run.params, str),
         "env": plugin.env | references.resolve(spec_env(run), str),
-        "runtimeEnv": plugin.runtime_env | run.runtime_env,
+        "runtimeEnv": merge(plugin.runtime_env, run.runtime_env),
     }
 
 

@@ -18,7 +18,7 @@ from synapse_spec.plugins.errors import PluginLoadError
 from synapse_spec.plugins.source import CONFIG_NAME, PluginSource
 
 _SKIPPED_FOLDERS = frozenset({"__pycache__", "tests", "test", "node_modules", "site-packages", "outputs"})
-_SKIPPED_ENDINGS = (".pyc", ".pyo", ".status.yaml", ".status.yml", ".md")
+_SKIPPED_ENDINGS = (".pyc", ".pyo", ".status.yaml", ".status.yml", ".md", "~", ".bak", ".orig", ".swp")
 _DYNAMIC_CALLS = frozenset({"__import__", "import_module", "exec", "eval", "run_path", "run_module", "iter_modules"})
 
 

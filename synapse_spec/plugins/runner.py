@@ -62,6 +62,8 @@ def find_plugin(plugin_code: str | Path) -> PluginDiscovery:
     Raises:
         PluginNotFoundError: Neither.
     """
+    if not str(plugin_code):
+        raise PluginNotFoundError("no plugin was named")
     path = Path(plugin_code).expanduser()
     if path.exists():
         return PluginDiscovery.from_path(path)

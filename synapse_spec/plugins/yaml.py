@@ -6,6 +6,7 @@ Owns yamlrocks. Used for config.yaml here, and for run specs and status files by
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import yamlrocks
@@ -78,7 +79,7 @@ def dump(value: Any) -> str:
 
 def locate(data: bytes, document: int, path: KeyPath, *, key: bool = False) -> Span:
     """Where the value (or its key) at `path` stands; the nearest parent that exists when it does not."""
-    documents = yamlrocks.loads_all(data, option=yamlrocks.OPT_ANNOTATED | yamlrocks.OPT_ANNOTATE_NUMBERS)
+    documents = _annotated(data)
     node = documents[document] if document < len(documents) else None
     found, key_span, reached = _span(node), None, 0
     for part in path:
@@ -102,11 +103,22 @@ def _span(value: Any) -> Span | None:
     return Span(value.__line__, value.__column__, value.__end_line__, value.__end_column__)
 
 
+# A file with many problems is asked for many places.
+@lru_cache(maxsize=2)
+def _annotated(data: bytes) -> list[Any]:
+    return list(yamlrocks.loads_all(data, option=yamlrocks.OPT_ANNOTATED | yamlrocks.OPT_ANNOTATE_NUMBERS))
+
+
+@lru_cache(maxsize=2)
+def _round_trip(data: bytes) -> list[Any]:
+    return list(yamlrocks.loads_all(data, option=yamlrocks.OPT_ROUND_TRIP))
+
+
 def _constant_span(data: bytes, document: int, path: KeyPath) -> Span | None:
     """Where a true, false or null stands, which carry no annotation; None for a null that is not written out."""
     if not all(isinstance(part, str | int) for part in path):
         return None
-    node = yamlrocks.loads_all(data, option=yamlrocks.OPT_ROUND_TRIP)[document].locate(path)
+    node = _round_trip(data)[document].locate(path)
     span = Span(*node.range()) if node is not None else _START
     return span if span != _START else None
 

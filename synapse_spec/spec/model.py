@@ -71,7 +71,7 @@ class SpecFile:
 
     @property
     def status_path(self) -> Path:
-        return self.path.with_name(f"{self.path.stem}.status.yaml")
+        return self.path.with_name(f"{self.path.stem}.status{self.path.suffix or '.yaml'}")
 
 
 @dataclass(frozen=True, slots=True)

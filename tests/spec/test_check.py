@@ -276,6 +276,14 @@ def test_a_pattern_that_python_does_not_know() -> None:
     assert problem.text == r"'1' does not match ^\p{L}$"
 
 
+def test_a_value_that_fits_too_many_forms() -> None:
+    checker = Checker({"properties": {"a": {"oneOf": [{"type": "integer"}, {"minimum": 0}]}}})
+    assert checker.problems({"a": -1}) == []
+    assert [problem.text for problem in checker.problems({"a": 3})] == [
+        "3 fits more than one of the forms that it may have"
+    ]
+
+
 def test_no_schema_at_all_is_said_at_once() -> None:
     with pytest.raises(ValueError, match="strin"):
         Checker({"type": "strin"})

@@ -76,6 +76,11 @@ class Head:
         except (OSError, ValueError, TypeError):
             return None
 
+    def job_log(self, submission_id: str) -> str:
+        """All that a job has written; from the disk, since the dashboard fails on bytes that are not UTF-8."""
+        path = Path(self.temp_dir, "session_latest", "logs", f"job-driver-{submission_id}.log")
+        return path.read_bytes().decode(errors="replace") if path.exists() else ""
+
     def write(self, folder: Path) -> None:
         path = record_path(folder, dashboard=self.dashboard is not None)
         write_private(path, json.dumps(asdict(self), indent=2).encode())

@@ -192,15 +192,15 @@ class _Server:
         for folder in (self._folder / "jobs").glob("*/"):
             if self._jobs is not None and not (folder / "info.json").exists():
                 with suppress(PluginError, OSError):
-                    _archive_job(self._jobs, folder)
+                    _archive_job(self._jobs, self._head, folder)
             for payload in folder.glob("payload-*"):  # of a job that never came to read it
                 payload.unlink(missing_ok=True)
 
 
-def _archive_job(jobs: JobsApi, folder: Path) -> None:
+def _archive_job(jobs: JobsApi, head: Head, folder: Path) -> None:
     info = jobs.info(folder.name)
     if info is not None:
-        write_private(folder / "log.txt", jobs.logs(folder.name).encode(errors="surrogatepass"))
+        write_private(folder / "log.txt", head.job_log(folder.name).encode())
         write_private(folder / "info.json", json.dumps(info).encode())
 
 

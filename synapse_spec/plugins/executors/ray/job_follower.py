@@ -67,7 +67,7 @@ class Follower:
         if info["status"] == "PENDING":
             self._tell_pending(info)
         else:
-            self._read(info, api.logs(self._id))
+            self._read(info, self._runner.read_log(self._id))
         if info["status"] in TERMINAL:
             return self._ended(info)
         return self._enforce_timeout(info)

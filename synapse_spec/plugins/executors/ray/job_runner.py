@@ -6,6 +6,7 @@ where the head puts log and record of a job that ended unfetched; other clusters
 
 import json
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -16,17 +17,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from synapse_spec.plugins.errors import ValidationError
 from synapse_spec.plugins.events import Emit
 from synapse_spec.plugins.execution import Invocation
 from synapse_spec.plugins.executors.ray import package
 from synapse_spec.plugins.executors.ray.cluster import Cluster, attach, detach
-from synapse_spec.plugins.executors.ray.embedded import is_running, write_private
+from synapse_spec.plugins.executors.ray.embedded import Head, is_running, write_private
 from synapse_spec.plugins.executors.ray.errors import ClusterUnreachable, JobExists, JobsApiError
 from synapse_spec.plugins.executors.ray.job_follower import NONCE, Follower, nonce_of, verdict
 from synapse_spec.plugins.executors.ray.jobs_api import TERMINAL, JobsApi
 from synapse_spec.plugins.executors.ray.wire import JobLog, new_nonce
 from synapse_spec.plugins.outcome import Outcome
 
+# Ray keeps a record of an id with other characters as pending for good.
+_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _ENTRY = "-m synapse_spec.plugins.executors.ray.entry"
 _VERSION_CHECK = (
     """python -c 'import sys; sys.version_info < (3, 12) and """
@@ -71,8 +75,11 @@ class JobRunner:
             Whether it was started, rather than found.
 
         Raises:
+            ValidationError: The id is none that Ray takes.
             ClusterUnreachable, JobsApiError: It was not started.
         """
+        if not _ID.fullmatch(submission_id):
+            raise ValidationError(f"job id {submission_id!r} must be 1 to 100 letters, digits, '-' and '_'")
         api, embedded = self._needed_api(), self._cluster is not None and self._cluster.embedded
         nonce = new_nonce()
         runtime_env = dict(options.runtime_env)
@@ -109,7 +116,12 @@ class JobRunner:
         info = self._api.info(submission_id) if self._api is not None else None
         if self._api is None or info is None:
             return self.archived(submission_id)[1]
-        return self._api.logs(submission_id) if info["status"] != "PENDING" else ""
+        return self.read_log(submission_id) if info["status"] != "PENDING" else ""
+
+    def read_log(self, submission_id: str) -> str:
+        """The log of a job that the cluster has."""
+        head = Head.read(self._folder, dashboard=True) if self._cluster is not None and self._cluster.embedded else None
+        return head.job_log(submission_id) if head is not None else self._needed_api().logs(submission_id)
 
     def follow(
         self, submission_id: str, emit: Emit, stop: threading.Event, timeout: float | None = None

@@ -51,9 +51,7 @@ class EvaluateAction(BaseAction[EvaluateParams]):
         # After the plot is written: it shows which digits are to blame.
         if accuracy < self.params.min_accuracy:
             raise ValueError(f"accuracy {accuracy:.4f} is below {self.params.min_accuracy}; see {plot}")
-        return EvaluateResult(
-            accuracy=accuracy, test_count=len(predicted), confusion_matrix=matrix, plot=plot
-        )
+        return EvaluateResult(accuracy=accuracy, test_count=len(predicted), confusion_matrix=matrix, plot=plot)
 
 
 def draw(matrix: list[list[int]], path: Path, title: str) -> None:
