@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+_PAIRS = 11
+
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
@@ -27,12 +29,10 @@ class Ratio:
         return f"{self.name}: {times}, ratio {self.ratio:.2f} (limit {self.limit:g}): {verdict}"
 
 
-def compare(
-    name: str, ours: list[str], peer: list[str], limit: float, *, pairs: int = 15, cwd: Path | None = None
-) -> Ratio:
-    """Run both commands `pairs` times in turn after one run each that is not counted."""
+def compare(name: str, ours: list[str], peer: list[str], limit: float, cwd: Path | None = None) -> Ratio:
+    """Run both commands in turn, after one run each that is not counted."""
     _timed(ours, cwd), _timed(peer, cwd)
-    times = [(_timed(ours, cwd), _timed(peer, cwd)) for _ in range(pairs)]
+    times = [(_timed(ours, cwd), _timed(peer, cwd)) for _ in range(_PAIRS)]
     return Ratio(
         name,
         statistics.median(first for first, _ in times),

@@ -1,5 +1,6 @@
 """Exit codes, and the one place that turns what went wrong into a message and a code. Used by `main` alone."""
 
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -37,7 +38,9 @@ def guarded(command: Callable[[], object]) -> int:
 
 
 def _plugin_error(error: Exception) -> int:
-    _say(str(error))
+    details = getattr(error, "details", None)
+    place = f"{os.path.relpath(details['path'])}: " if isinstance(details, dict) and details.get("path") else ""
+    _say(f"{place}{error}")
     return UNREACHABLE if type(error).__name__ == "ClusterUnreachable" else INVALID
 
 

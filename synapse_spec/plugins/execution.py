@@ -5,6 +5,7 @@ pydantic and the standard library only, since a job's machine may have nothing e
 """
 
 import os
+import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -179,7 +180,28 @@ def _run(invocation: Invocation, ctx: RuntimeContext, action: ActionLike | None)
             check_params(action, invocation.params)
         except ValidationError as error:
             raise _Refused("InvalidParams", error.message) from None
-        return _checked_result(action, call(action, invocation.params, ctx))
+        with _no_second_self():
+            raw = call(action, invocation.params, ctx)
+        return _checked_result(action, raw)
+
+
+@contextmanager
+def _no_second_self() -> Iterator[None]:
+    """End a process that the action has forked where the action ends: what follows is its parent's to do, once."""
+    process, code = os.getpid(), 0
+    try:
+        yield
+    except BaseException as error:
+        code = error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1
+        if os.getpid() != process:
+            traceback.print_exception(error)
+        raise
+    finally:
+        if os.getpid() != process:
+            for stream in (sys.stdout, sys.stderr):
+                with suppress(OSError, ValueError):
+                    stream.flush()
+            os._exit(code)
 
 
 def _checked_result(action: ActionLike, raw: Any) -> Any:

@@ -15,6 +15,7 @@ from pydantic_core import to_jsonable_python
 from synapse_spec.plugins.errors import ValidationError
 
 _MAX_DEPTH = 200
+_MAX_BITS = 14_000
 # Their JSON form is pydantic's, so that a value is the same inside a model and outside.
 _AS_PYDANTIC = (
     PurePath,
@@ -45,7 +46,7 @@ def to_json(value: Any, place: str = "result", depth: int = 0) -> Any:
         case str():
             return _text(str(value), place)
         case int():
-            return int(value)
+            return _writable(int(value), place)
         case float():
             return _finite(float(value), place)
         case dict():
@@ -86,6 +87,12 @@ def _mapping(value: dict[Any, Any], place: str, depth: int) -> dict[str, Any]:
             raise ValidationError(f"{place} has two keys {name!r}, once as text and once as a number")
         plain[name] = to_json(item, f"{place}.{name}", depth + 1)
     return plain
+
+
+def _writable(number: int, place: str) -> int:
+    if number.bit_length() > _MAX_BITS:  # Python refuses to write longer ones as decimal text
+        raise ValidationError(f"{place} is an integer of more than 4,200 digits")
+    return number
 
 
 def _finite(number: float, place: str) -> float:

@@ -68,6 +68,12 @@ def fail(params, ctx):
 
 
 @action()
+def raw(params, ctx):
+    os.write(1, b"\xff\xfe no text\n")
+    return "done"
+
+
+@action()
 def die(params, ctx):
     os._exit(7)
 """
@@ -138,7 +144,7 @@ def _write_plugin(folder: Path, name: str) -> None:
         target.write_text(text)
 
 
-_ENTRIES = {"say": "Say", "wait": "wait", "fail": "fail", "die": "die"}
+_ENTRIES = {"say": "Say", "wait": "wait", "fail": "fail", "die": "die", "raw": "raw"}
 
 
 def test_two_plugins_with_one_package_name_in_each_mode(workspace: Workspace) -> None:
@@ -210,6 +216,13 @@ def test_a_worker_that_dies(workspace: Workspace, mode: str) -> None:
     assert workspace.run("apply", spec).returncode == 1
     status = workspace.status(spec)[f"die-{mode}"]
     assert (status["phase"], status["reason"]) == ("Failed", "WorkerDied")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_output_that_is_no_text(workspace: Workspace, mode: str) -> None:
+    spec = workspace.spec(f"raw-{mode}.yaml", {"name": f"raw-{mode}", "action": "raw", "mode": mode})
+    assert workspace.run("apply", spec).returncode == DONE
+    assert "\ufffd\ufffd no text" in workspace.log(f"raw-{mode}")
 
 
 @pytest.mark.parametrize("mode", ["task", "job"])

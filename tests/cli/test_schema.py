@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -95,7 +96,11 @@ def test_of_the_plugins_that_specs_name(folder: Path) -> None:
 
 def test_of_a_module(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(folder / "p"))
-    result = schema("export", "plugin.act")
+    try:
+        result = schema("export", "plugin.act")
+    finally:
+        for name in ("plugin", "plugin.act"):  # a module is imported as any other, and stays
+            sys.modules.pop(name, None)
     assert (result.exit_code, lines(result)[0]) == (0, "wrote schemas/plugin.act.schema.json".replace("n.a", "n-a"))
 
 

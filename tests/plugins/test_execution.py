@@ -556,3 +556,21 @@ def test_a_traceback_shows_the_code_as_it_is_now(make_plugin: MakePlugin) -> Non
         outcome = perform(invocation(folder), ignore)
         assert outcome.error is not None
         assert f"# {word}" in outcome.error.traceback
+
+
+@pytest.mark.parametrize("end", ["return 'child'", "raise ValueError('child')", "raise SystemExit(3)"])
+def test_a_child_that_an_action_forks_ends_with_the_action(run: Perform, tmp_path: Path, end: str) -> None:
+    """It must not go on as a second engine, which would write its own end over its parent's."""
+    text = f"""
+        import os
+        @action()
+        def run(params, ctx):
+            child = os.fork()
+            if child == 0:
+                {end}
+            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    """
+    process = os.getpid()
+    outcome = run(text)
+    assert os.getpid() == process
+    assert outcome.result == {"return 'child'": 0, "raise ValueError('child')": 1}.get(end, 3)

@@ -193,3 +193,8 @@ def test_what_is_let_through_can_be_stored(value: Any) -> None:
         return
     assert json.loads(json.dumps(plain, allow_nan=False).encode()) == plain
     assert yaml.parse(yaml.dump(plain).encode()) == [plain]
+
+
+def test_an_integer_too_long_to_be_written_is_refused_with_its_place() -> None:
+    with pytest.raises(ValidationError, match=r"result\.n is an integer of more than 4,200 digits"):
+        to_json({"n": 10**5000})

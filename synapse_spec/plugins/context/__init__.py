@@ -11,6 +11,7 @@ from synapse_spec.plugins.events import Log, Metrics, Progress, storable
 
 __all__ = ["PluginEnvironment", "RuntimeContext"]
 
+_MAX_BITS = 14_000  # Python refuses to write longer ones as decimal text
 _MAX_DEPTH = 50
 
 
@@ -104,7 +105,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
         case str():
             return storable(value)
         case int():
-            return int(value)
+            return int(value) if value.bit_length() <= _MAX_BITS else hex(value)
         case float():
             return float(value) if math.isfinite(value) else str(float(value))
         case dict():

@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -104,6 +105,9 @@ class Hold:
                 gone = self.connection.recv(len(STAYING)) == b""
         self.connection.close()
         _reap(self.head.pid if gone else None)
+        deadline = time.monotonic() + END_SECONDS
+        while gone and _runs(self.head) and time.monotonic() < deadline:  # one that is not our child closes first
+            time.sleep(0.01)
         if gone:
             _clean_after(self.head)
 

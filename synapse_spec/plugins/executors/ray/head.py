@@ -52,7 +52,7 @@ def main() -> None:
     _exit_on_sigterm()
     _adopt_orphans()
     temp_dir = _temp_dir()
-    token = secrets.token_hex(24)
+    token, started = secrets.token_hex(24), time.time()
     try:
         try:
             head, listener = _start(temp_dir, token, options.dashboard)
@@ -64,7 +64,7 @@ def main() -> None:
         server.serve(first)
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        _stop(temp_dir, token)
+        _stop(temp_dir, token, started)
 
 
 def _start(temp_dir: str, token: str, dashboard: bool) -> tuple[Head, socket.socket]:
@@ -101,13 +101,14 @@ def _any_agent_port() -> None:
     parameters.__init__ = functools.partialmethod(parameters.__init__, dashboard_agent_listen_port=0)
 
 
-def _stop(temp_dir: str, token: str) -> None:
+def _stop(temp_dir: str, token: str, started: float) -> None:
     if "ray" in sys.modules:
         import ray
 
         ray.shutdown()
     sweep(os.getpid(), token)
     _collect_orphans()
+    _remove_dead_listeners(started)
     shutil.rmtree(temp_dir, ignore_errors=True)
 
 
@@ -208,6 +209,17 @@ def _temp_dir() -> str:
     """Ray puts sockets some 60 characters below it, and 107 is the most that a socket's path may have."""
     short = len(tempfile.gettempdir()) <= _TEMP_DIR_LENGTH
     return tempfile.mkdtemp(prefix="synapse-", dir=None if short else "/tmp")
+
+
+def _remove_dead_listeners(since: float) -> None:
+    """Remove what multiprocessing in Ray's dashboard leaves behind: folders of sockets that nobody listens on."""
+    alive = Path("/proc/net/unix").read_text() if sys.platform == "linux" else ""
+    for folder in Path(tempfile.gettempdir()).glob("pymp-*"):
+        with suppress(OSError):
+            sockets = list(folder.glob("listener-*"))
+            ours = folder.stat().st_uid == os.getuid() and folder.stat().st_mtime >= since - 1
+            if ours and sockets == list(folder.iterdir()) and not any(str(path) in alive for path in sockets):
+                shutil.rmtree(folder)
 
 
 def _adopt_orphans() -> None:

@@ -121,7 +121,9 @@ class JobRunner:
     def read_log(self, submission_id: str) -> str:
         """The log of a job that the cluster has."""
         head = Head.read(self._folder, dashboard=True) if self._cluster is not None and self._cluster.embedded else None
-        return head.job_log(submission_id) if head is not None else self._needed_api().logs(submission_id)
+        if head is None:
+            return self._needed_api().logs(submission_id)
+        return head.job_log(submission_id) or self.archived(submission_id)[1]
 
     def follow(
         self, submission_id: str, emit: Emit, stop: threading.Event, timeout: float | None = None
