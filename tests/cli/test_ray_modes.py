@@ -24,7 +24,7 @@ pytestmark = pytest.mark.ray
 MODES = ("local", "task", "job")
 DONE = 0
 
-ACTIONS = """
+ACTIONS = r"""
 import logging
 import os
 import subprocess
