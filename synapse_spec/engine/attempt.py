@@ -20,12 +20,13 @@ from synapse_spec.engine.options import Options
 from synapse_spec.engine.plan import ADOPT, RUN, SKIP, make_plan
 from synapse_spec.engine.provenance import provenance
 from synapse_spec.engine.results import stow
+from synapse_spec.engine.run_log import RunLog
 from synapse_spec.engine.status import INTERRUPTED, RUNNING, Attempt, Identity, RunStatus, Start, timestamp
 from synapse_spec.engine.store import StatusFile
 from synapse_spec.plugins.config import text_of
 from synapse_spec.plugins.enums import ExecutionMode
 from synapse_spec.plugins.errors import PluginError
-from synapse_spec.plugins.events import Emit, Event, Metrics, render
+from synapse_spec.plugins.events import Emit, Event, Metrics
 from synapse_spec.plugins.executors.ray.errors import ClusterUnreachable
 from synapse_spec.plugins.executors.ray.runtime_env import merge
 from synapse_spec.plugins.outcome import ErrorInfo, Outcome
@@ -190,7 +191,7 @@ def _followed(run: Run, stage: Stage, status: RunStatus, cancelled: Cancel) -> R
         return _settled(run, stage, status, log, cancelled)
 
 
-def _settled(run: Run, stage: Stage, status: RunStatus, log: "RunLog", cancelled: Cancel) -> RunStatus:
+def _settled(run: Run, stage: Stage, status: RunStatus, log: RunLog, cancelled: Cancel) -> RunStatus:
     """Perform the attempt and write its outcome, unless it goes on without us."""
     metrics: dict[str, Any] = {}
 
@@ -295,31 +296,3 @@ def _supersede(stored: RunStatus, stage: Stage) -> None:
     if jobs.known(stored.attempt.handle):
         jobs.cancel(stored.attempt.handle)
         jobs.forget(stored.attempt.handle)
-
-
-class RunLog:
-    """The log file of one attempt, written anew."""
-
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("w", encoding="utf-8", errors="backslashreplace", buffering=1)
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> "RunLog":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def write(self, line: str) -> None:
-        with self._lock:
-            self._file.write(f"{line.rstrip()}\n")
-
-    def tee(self, emit: Emit) -> Emit:
-        """An `emit` that writes the event here first."""
-
-        def both(event: Event) -> None:
-            self.write(render(event))
-            emit(event)
-
-        return both

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from synapse_spec.engine.attempt import RunLog
 from synapse_spec.engine.backends import has_ended, stop_job
 from synapse_spec.engine.locks import LockHeld, run_lock
 from synapse_spec.engine.results import stow
+from synapse_spec.engine.run_log import RunLog
 from synapse_spec.engine.secrets import Masker, read_secrets
 from synapse_spec.engine.status import RUNNING, RunStatus, timestamp
 from synapse_spec.engine.store import StatusFile
