@@ -118,8 +118,18 @@ def _carry_out(session: Session, plan: "Plan", options: "Options") -> "Report":
         )
         try:
             return Reconciler(plan, stage).run()
+        except KeyboardInterrupt:
+            _tell_of_jobs(plan, session)
+            raise
         finally:
             stage.backends.close()
+
+
+def _tell_of_jobs(plan: "Plan", session: Session) -> None:
+    """What goes on without us, and what can be done about it."""
+    statuses = [session.statuses[name] for name in plan.entries if name in session.statuses]
+    for name in (status.name for status in statuses if status.phase == "Running" and status.mode == "job"):
+        say(f"job {name} goes on: 'synapse status' shows it, 'synapse cancel {name}' stops it")
 
 
 def _keep_catalog(session: Session) -> None:
@@ -139,6 +149,9 @@ def _conclude(session: Session, plan: "Plan", report: "Report", form: str) -> in
             )
         emit({"runs": records}, form)
     _summary(plan, report, phases)
+    for name in report.ran:
+        if (ended := session.statuses.get(name)) is not None and ended.phase == "Failed":
+            say(f"'synapse logs {name}' shows what {name} wrote")
     if report.unreachable is not None:
         say(f"error: {report.unreachable}")
         return UNREACHABLE
@@ -146,7 +159,8 @@ def _conclude(session: Session, plan: "Plan", report: "Report", form: str) -> in
         say(f"error: another process is at {', '.join(report.locked)}")
         return LOCKED
     if report.gave_up:
-        say("error: gave up waiting; jobs that run go on, and the next apply picks them up")
+        say("error: gave up waiting")
+        _tell_of_jobs(plan, session)
         return GAVE_UP
     return RUN_FAILED if any(phase in ("Failed", "Cancelled", "Blocked") for phase in phases) else OK
 

@@ -59,8 +59,7 @@ def _show(shown: list[tuple[Run, RunStatus]]) -> None:
     click.echo(table(("NAME", "PHASE", "REASON", "MODE", "ATTEMPT", "TIME", "METRICS"), rows, styled=1))
     for run, status in shown:
         if status.message:
-            told = status.message.removeprefix(f"{status.reason}: ")
-            say(f"{run.name}: {style(status.reason, status.phase)}: {told}")
+            say(f"{run.name}: {style(status.reason, status.phase)}: {status.message}")
 
 
 def _row(run: Run, status: RunStatus) -> tuple[str, ...]:

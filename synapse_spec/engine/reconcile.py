@@ -18,6 +18,8 @@ from synapse_spec.engine.plan import BLOCK, SKIP, SUSPEND, WAIT, Plan, Planned
 from synapse_spec.engine.status import BLOCKED, INTERRUPTED, RUNNING, RunStatus, timestamp
 from synapse_spec.plugins.enums import ExecutionMode
 from synapse_spec.plugins.executors.ray.errors import ClusterUnreachable
+from synapse_spec.plugins.outcome import ErrorInfo, Outcome
+from synapse_spec.spec.diagnostics import InvalidSpec
 from synapse_spec.spec.model import Run
 
 _WATCH_SECONDS = 0.2
@@ -147,8 +149,9 @@ class Reconciler:
     def _one_beside(self, entry: Planned) -> None:
         try:
             self._one(entry)
-        except BaseException as error:  # a defect of ours: shown by the main thread, once the others have ended
+        except BaseException as error:  # shown by the main thread, once the others have ended
             self._defect = self._defect or error
+            self._stage.leave.set()
             self._stage.stop.set()
             with self._lock:
                 self._working.pop(entry.run.name, None)
@@ -170,7 +173,23 @@ class Reconciler:
         except ClusterUnreachable as error:
             self._report.unreachable = error.message
             self._open_ended.add(run.name)
+        except (InvalidSpec, OSError):  # what happens cannot be written, so nothing more is to happen
+            raise
+        except Exception as error:  # a defect of ours costs this run alone, and is shown once the others have ended
+            self._fail(run, error)
+            self._defect = self._defect or error
         self._ended(entry, again=again)
+
+    def _fail(self, run: Run, error: Exception) -> None:
+        """End the attempt that broke; a job goes on, and the next apply follows it."""
+        outcome = Outcome("InternalError", error=ErrorInfo(type(error).__name__, str(error)))
+
+        def failed(status: RunStatus) -> RunStatus:
+            at_work = status.phase == RUNNING and status.mode != "job"
+            return status.finished(outcome, timestamp()) if at_work else status
+
+        if self._stage.change(run, failed).phase == RUNNING:
+            self._open_ended.add(run.name)
 
     def _ended(self, entry: Planned, *, again: bool) -> None:
         with self._lock:
@@ -219,7 +238,7 @@ class Reconciler:
     def _end_all(self) -> None:
         """End what is at work; jobs only if a failure is to stop everything."""
         with self._lock:
-            if self._stage.main.stopped or self._report.gave_up or self._defect is not None:
+            if self._stage.main.stopped or self._report.gave_up:
                 self._stage.leave.set()
             self._stage.stop.set()
             for name in list(self._working):

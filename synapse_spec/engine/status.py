@@ -127,7 +127,7 @@ class RunStatus:
             self,
             phase=attempt.phase,
             reason=outcome.reason,
-            message=_said(error),
+            message=_said(error, outcome.reason),
             since=now,
             attempt=attempt,
             result=outcome.result,
@@ -147,7 +147,8 @@ class RunStatus:
         last = self.attempt
         if self.phase not in HELD or last is None or last.outcome is None:
             return self
-        return replace(self, phase=last.phase, reason=last.outcome, message=_said(self.error), since=last.finished_at)
+        message = _said(self.error, last.outcome)
+        return replace(self, phase=last.phase, reason=last.outcome, message=message, since=last.finished_at)
 
     def _held(self, phase: str, reason: str, message: str, now: str) -> "RunStatus":
         since = self.since if self.phase == phase else now
@@ -247,8 +248,10 @@ def seconds_between(start: str, end: str) -> float:
     return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
 
 
-def _said(error: ErrorInfo | None) -> str:
-    return "" if error is None else f"{error.type}: {error.message}".strip(": ")
+def _said(error: ErrorInfo | None, reason: str) -> str:
+    if error is None:
+        return ""
+    return error.message if error.type == reason and error.message else f"{error.type}: {error.message}".strip(": ")
 
 
 def _clipped(text: str) -> str:

@@ -139,7 +139,7 @@ def test_a_cancelled_run_leaves_the_others_alone(project: Project) -> None:
         "b": "Blocked",
         "c": "Succeeded",
     }
-    assert project.status("a").message == "Cancelled: the run was stopped on request"
+    assert project.status("a").message == "the run was stopped on request"
     (project.root / "broken.yaml").unlink()
     assert project.steps() == {"a": "cancelled before", "b": "waiting for a", "c": "unchanged"}
 

@@ -122,7 +122,7 @@ def test_a_run_that_takes_too_long_ends_and_the_others_go_on(project: Project) -
     trial.run()
     status = project.status("slow")
     assert (status.phase, status.reason) == ("Failed", "TimedOut")
-    assert status.message == "TimedOut: the run took longer than its timeout"
+    assert status.message == "the run took longer than its timeout"
     assert status.metrics == {"work": {"loss": 0.5}}
     assert status.attempt is not None
     assert 0.3 <= (status.attempt.seconds or 0) < 5
@@ -296,7 +296,7 @@ def test_giving_up_interrupts_what_is_at_work(project: Project) -> None:
     assert report.gave_up
     status = project.status("a")
     assert (status.phase, status.reason) == ("Failed", "Interrupted")
-    assert status.message == "Interrupted: synapse was stopped while the run was at work"
+    assert status.message == "synapse was stopped while the run was at work"
     assert "b" not in project.statuses()
 
 
@@ -387,6 +387,22 @@ def test_a_defect_of_ours_ends_all_and_is_shown(project: Project) -> None:
         trial.run()
     assert not is_held(trial.workspace, "a")
     assert trial.stage.leave.is_set()
+
+
+def test_a_defect_of_ours_in_one_run_costs_that_run_alone(project: Project) -> None:
+    project.write(run("a"), run("b", dependsOn=["a"]), run("c"))
+
+    class BreaksOnce(Told):
+        def phase(self, run: Run, status: RunStatus) -> None:
+            super().phase(run, status)
+            if self.lines == ["a Running Started"]:
+                raise RuntimeError("a defect")
+
+    with pytest.raises(RuntimeError, match="a defect"):
+        Trial(project, BreaksOnce()).run()
+    assert (project.status("a").phase, project.status("a").reason) == ("Failed", "InternalError")
+    assert project.status("b").phase == "Blocked"
+    assert project.status("c").phase == "Succeeded"
 
 
 def test_a_blocked_run_that_is_at_work_elsewhere_is_not_overwritten(project: Project) -> None:
