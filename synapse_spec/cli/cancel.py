@@ -9,7 +9,6 @@ from synapse_spec.cli.output import say
 from synapse_spec.cli.session import Session, look_at
 from synapse_spec.engine.locks import is_held
 from synapse_spec.engine.status import RUNNING, RunStatus
-from synapse_spec.spec.diagnostics import InvalidSpec
 from synapse_spec.spec.model import Run
 
 _WAIT_SECONDS = 30.0
@@ -23,12 +22,7 @@ _POLL_SECONDS = 0.1
 def command(name: str, paths: tuple[str, ...], ray_address: str | None) -> int:
     """Stop run NAME of the specs at PATH (this folder by default)."""
     session = look_at(paths or (".",))  # what is at work can be stopped, also when specs are broken by now
-    run = next((item for item in session.runs if item.name == name), None)
-    if run is None:
-        if session.loaded.diagnostics:
-            raise InvalidSpec(session.loaded.diagnostics)
-        names = ", ".join(item.name for item in session.runs) or "none"
-        raise click.UsageError(f"there is no run {name!r}; there are {names}")
+    run = session.named(name)
     if is_held(session.workspace, name):
         return _ask_owner(run, session)
     status = _status(run, session)

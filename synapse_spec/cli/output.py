@@ -26,6 +26,8 @@ _STYLES: dict[str, dict[str, Any]] = {
     "Blocked": {"fg": "yellow"},
     "Running": {"fg": "blue"},
     "Suspended": {"dim": True},
+    "removed": {"fg": "red"},
+    "added": {"fg": "green"},
 }
 
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,23 @@ class Session:
     files: dict[Path, StatusFile]
     statuses: dict[str, RunStatus]
     orphans: dict[str, list[str]]
+
+    def named(self, name: str) -> Run:
+        """The run of that name.
+
+        Raises:
+            InvalidSpec: There is none, but there are specs that cannot be read.
+            click.UsageError: There is none.
+        """
+        run = next((item for item in self.runs if item.name == name), None)
+        if run is not None:
+            return run
+        if self.loaded.diagnostics:
+            raise InvalidSpec(self.loaded.diagnostics)
+        near = get_close_matches(name, [item.name for item in self.runs], 1)
+        names = ", ".join(item.name for item in self.runs) or "none"
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {names}"
+        raise click.UsageError(f"there is no run {name!r}; {hint}")
 
     def plan(self, *, force: frozenset[str] = frozenset()) -> Plan:
         plan = make_plan(

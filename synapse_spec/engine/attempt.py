@@ -6,14 +6,14 @@ Called by the reconciler, on the main thread for local runs and on a worker thre
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from synapse_spec.engine import secrets, values
+from synapse_spec.engine.applied import applied_spec
 from synapse_spec.engine.backends import Backends, Cancel, Work
-from synapse_spec.engine.digest import spec_env
 from synapse_spec.engine.local import MainThread, ended
 from synapse_spec.engine.locks import run_lock
 from synapse_spec.engine.options import Options
@@ -37,8 +37,6 @@ from synapse_spec.spec.workspace import Workspace
 if TYPE_CHECKING:
     from synapse_spec.plugins.execution import Invocation
 
-# Longer values are shown in `lastApplied` as the references that they came from.
-_LONGEST_APPLIED = 4096
 # Another attempt would end the same way, or nobody wants one.
 _FINAL = frozenset({"InvalidParams", "PluginLoadFailed", INTERRUPTED})
 
@@ -160,7 +158,7 @@ def _attempt(run: Run, stage: Stage, before: RunStatus, identity: Identity, canc
     path = stage.workspace.log(run.name, number)
     start = Start(
         identity=identity,
-        applied=_applied(run, stage),
+        applied=applied_spec(run, plugin, stage.workspace, stage.statuses),
         mode=str(run.mode),
         attempt=Attempt(number, handle, timestamp()),
         plugin={"code": plugin.code, "version": plugin.version},
@@ -270,22 +268,6 @@ def _invocation(run: Run, stage: Stage, status: RunStatus, secret_values: dict[s
         job_id=status.attempt.handle if status.attempt else None,
         working_dir=str(plugin.source.folder),
     )
-
-
-def _applied(run: Run, stage: Stage) -> dict[str, Any]:
-    """The spec as run: references resolved, secrets as references."""
-    plugin = stage.catalog.plugin(run.plugin)
-    parts = {"params": run.params, "env": spec_env(run)}
-    with suppress(values.ReferenceFailed):  # said as the attempt's outcome
-        parts = values.resolve(parts, run, stage.workspace, stage.statuses, longest=_LONGEST_APPLIED)
-    applied = {
-        "plugin": run.spec["plugin"],
-        "action": run.action,
-        "params": parts["params"],
-        "env": plugin.env | parts["env"],
-        "runtimeEnv": merge(plugin.runtime_env, run.runtime_env),
-    }
-    return {key: value for key, value in applied.items() if value}
 
 
 def _supersede(stored: RunStatus, stage: Stage) -> None:

@@ -43,7 +43,7 @@ def result_digest(status: RunStatus) -> str:
 
     The value alone is not enough: a result is often the path of a file, which stays the same when its content changes.
     """
-    return sha256([status.identity.digest if status.identity else None, status.result])
+    return sha256([status.computed_digest, status.result])
 
 
 def identify(parts: dict[str, Any], code: str, inputs: Iterable[str], statuses: Mapping[str, RunStatus]) -> Identity:

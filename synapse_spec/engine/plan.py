@@ -31,7 +31,7 @@ DUE = frozenset({RUN, ADOPT, WAIT})
 MISSING = object()
 
 _PARTS = (("spec", "spec changed"), ("code", "code changed"), ("inputs", "input changed"))
-_CHANGED = frozenset(reason for _, reason in _PARTS)
+CHANGED = frozenset(reason for _, reason in _PARTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,7 @@ def make_plan(
             identity = identify(parts, action.code, run.inputs, statuses)
             decision = decide(run, status, identity, forced=force(name))
         entry = Planned(run, decision, status, parts, action.code, identity)
-        if identity is not None and decision.reason in _CHANGED:
+        if identity is not None and decision.reason in CHANGED:
             decision = replace(decision, changes=_changes(entry, identity, action, catalog))
             entry = replace(entry, decision=decision)
         plan.entries[name] = entry

@@ -87,6 +87,12 @@ class RunStatus:
     provenance: dict[str, Any] = field(default_factory=dict)
     logs: str | None = None
     history: tuple[dict[str, Any], ...] = ()
+    accepted_from: str | None = None
+
+    @property
+    def computed_digest(self) -> str | None:
+        """The digest whose attempt gave the result; another than the observed one where a change was accepted."""
+        return self.accepted_from or (self.identity.digest if self.identity else None)
 
     @property
     def has_result(self) -> bool:
@@ -95,7 +101,7 @@ class RunStatus:
 
     def next_number(self, digest: str) -> int:
         """Attempts are numbered from 1 within one digest, also when that digest comes back later."""
-        used = [entry["attempt"] for entry in self._with_attempt() if entry["digest"] == digest]
+        used = [entry["attempt"] for entry in self.outcomes if entry["digest"] == digest]
         return max(used, default=0) + 1
 
     def started(self, start: Start) -> "RunStatus":
@@ -111,7 +117,7 @@ class RunStatus:
             plugin=start.plugin,
             provenance=start.provenance,
             logs=start.logs,
-            history=self._with_attempt(),
+            history=self.outcomes,
         )
 
     def finished(self, outcome: Outcome, now: str) -> "RunStatus":
@@ -135,6 +141,12 @@ class RunStatus:
             error=error,
         )
 
+    def accepted(self, identity: Identity, applied: dict[str, Any]) -> "RunStatus":
+        """What has changed since the last attempt is taken as done: its result stands for the new identity."""
+        computed = self.computed_digest
+        accepted_from = None if computed == identity.digest else computed
+        return replace(self, identity=identity, applied=applied, accepted_from=accepted_from)
+
     def blocked(self, message: str, now: str) -> "RunStatus":
         """A run it depends on did not succeed; what its own last attempt gave is kept."""
         return self._held(BLOCKED, "DependencyNotReady", message, now)
@@ -154,14 +166,15 @@ class RunStatus:
         since = self.since if self.phase == phase else now
         return replace(self, phase=phase, reason=reason, message=message, since=since)
 
-    def _with_attempt(self) -> tuple[dict[str, Any], ...]:
-        """Earlier outcomes and the last one, newest first, one for each digest and outcome."""
+    @property
+    def outcomes(self) -> tuple[dict[str, Any], ...]:
+        """The last outcome and earlier ones as they are stored, newest first, one for each digest and outcome."""
         if self.attempt is None or self.identity is None:
             return self.history
         # What started and never told its end was interrupted.
         ended = self.attempt if self.attempt.outcome else replace(self.attempt, outcome=INTERRUPTED)
         entry = {
-            "digest": self.identity.digest,
+            "digest": self.computed_digest,
             "phase": ended.phase,
             "reason": ended.outcome,
             "attempt": ended.number,
@@ -186,6 +199,7 @@ class RunStatus:
         }
         if self.identity is not None:
             status |= {"observedDigest": self.identity.digest, "inputs": self.identity.to_stored()}
+            status |= {"acceptedFrom": self.accepted_from} if self.accepted_from else {}
         if self.attempt is not None:
             status |= {"lastApplied": self.applied, "mode": self.mode, "attempt": _attempt_stored(self.attempt)}
         if self.has_result:
@@ -227,6 +241,7 @@ class RunStatus:
             provenance=status.get("provenance", {}),
             logs=status.get("logs"),
             history=tuple(status.get("history", ())),
+            accepted_from=status.get("acceptedFrom"),
         )
 
 

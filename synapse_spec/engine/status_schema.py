@@ -46,6 +46,7 @@ _STATUS = _object(
         "conditions": {"type": "array", "items": _object({"lastTransitionTime": {"type": ["string", "null"]}})},
         "observedDigest": _TEXT,
         "inputs": _INPUTS,
+        "acceptedFrom": _TEXT,
         "lastApplied": _MAP,
         "mode": _MODE,
         "attempt": _ATTEMPT,

@@ -5,6 +5,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from synapse_spec.spec.diagnostics import Diagnostic, InvalidSpec
 from synapse_spec.spec.model import SpecFile
 from synapse_spec.spec.workspace import Workspace
 
+_WAY_OUT = "restore it from git, or delete it to start anew"
 HEADER = "# Written by synapse; do not edit.\n"
 
 
@@ -128,8 +130,10 @@ def _parsed(path: Path, data: bytes) -> dict[str, dict[str, Any]]:
     try:
         documents = [item for item in yaml.parse(data) if item is not None]
     except yaml.YamlError as error:
-        span = yaml.Span(error.line, error.column, error.line, error.column + 1)
-        raise _unusable(path, error.message, span) from None
+        from synapse_spec.spec.syntax import diagnosed
+
+        found = diagnosed(error, data, os.path.relpath(path), "SS401")
+        raise InvalidSpec([replace(found, hint=_WAY_OUT)]) from None
     for document in documents:
         if not _validator().is_valid(document):
             problem = next(_validator().iter_errors(document))
@@ -164,6 +168,5 @@ def _validator() -> Any:
     return jsonschema_rs.Draft202012Validator(STATUS)
 
 
-def _unusable(path: Path, message: str, span: yaml.Span | None = None) -> InvalidSpec:
-    hint = "restore it from git, or delete it to start anew"
-    return InvalidSpec([Diagnostic("SS401", message, os.path.relpath(path), span, hint)])
+def _unusable(path: Path, message: str) -> InvalidSpec:
+    return InvalidSpec([Diagnostic("SS401", message, os.path.relpath(path), hint=_WAY_OUT)])
