@@ -6,6 +6,8 @@ STAMP := $(VENV)/.installed-for
 PYTHON ?=
 PYTHONS := $(or $(PYTHON),python3 python3.12 python3.13 python3.14)
 EXAMPLE := specs/examples/digits
+EDITOR_TESTS := tests/editor
+LANGUAGE_SERVER := $(EDITOR_TESTS)/node_modules/.package-lock.json
 
 # From what the package asks for to the newest that Ray has wheels for.
 SUPPORTED := import sys, venv; sys.exit(not (3, 12) <= sys.version_info[:2] <= (3, 14))
@@ -15,7 +17,7 @@ ifneq "$(shell cat $(STAMP) 2>/dev/null)" "$(CURDIR)"
 .PHONY: $(STAMP)
 endif
 
-.PHONY: help venv demo test check bench constraints clean
+.PHONY: help venv demo test check fuzz bench constraints clean
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -27,7 +29,7 @@ demo: venv ## run the digits example for real: prepare, train, evaluate, export
 	$(BIN)/synapse apply $(EXAMPLE)
 	$(BIN)/synapse status $(EXAMPLE)
 
-test: venv ## run the tests
+test: venv $(LANGUAGE_SERVER) ## run the tests
 	$(BIN)/python -m pytest
 
 check: venv ## lint, format, types, import floors, exported schemas
@@ -36,6 +38,9 @@ check: venv ## lint, format, types, import floors, exported schemas
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/synapse schema check specs/examples
+
+fuzz: venv ## try 200,000 broken files; FUZZ_EXAMPLES=N tries N
+	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-200000} $(BIN)/python -m pytest --timeout 0 tests/spec/test_fuzz.py
 
 bench: venv ## measure the speed floors
 	$(BIN)/python -m benchmarks
@@ -50,7 +55,13 @@ constraints: ## pin the newest of everything anew, in constraints.txt
 
 clean: ## remove .venv, caches and builds
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(EDITOR_TESTS)/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# node and npm come with .venv. npm writes this file last.
+$(LANGUAGE_SERVER): $(EDITOR_TESTS)/package-lock.json | $(STAMP)
+	@$(BIN)/npm ci --prefix $(EDITOR_TESTS) --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
 
 # The constraints go by environment, so that they hold for the build environment too.
 $(STAMP): pyproject.toml constraints.txt

@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.paired import Ratio, compare
+from benchmarks.paired import Pair, Ratio, compare
 
 COUNT = 1000
 LIMIT = 5.0
@@ -55,7 +55,7 @@ def measure() -> Ratio:
         ours = [sys.executable, "-m", "synapse_spec", "apply", "specs"]
         subprocess.run(ours, cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         label = f"no-op apply of {COUNT} specs / reading and hashing their files"
-        return compare(label, ours, [sys.executable, "-c", _PEER], LIMIT, folder)
+        return compare(label, Pair(ours, [sys.executable, "-c", _PEER], folder), LIMIT)
 
 
 def make_workspace(folder: Path, count: int) -> None:

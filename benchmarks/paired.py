@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-_PAIRS = 11
+PAIRS = 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,20 @@ class Ratio:
         return f"{self.name}: {times}, ratio {self.ratio:.2f} (limit {self.limit:g}): {verdict}"
 
 
-def compare(name: str, ours: list[str], peer: list[str], limit: float, cwd: Path | None = None) -> Ratio:
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two commands that do the same, with the exit codes that show that they did."""
+
+    ours: list[str]
+    peer: list[str]
+    cwd: Path | None = None
+    codes: tuple[int, int] = (0, 0)
+
+
+def compare(name: str, pair: Pair, limit: float, rounds: int = PAIRS) -> Ratio:
     """Run both commands in turn, after one run each that is not counted."""
-    _timed(ours, cwd), _timed(peer, cwd)
-    times = [(_timed(ours, cwd), _timed(peer, cwd)) for _ in range(_PAIRS)]
+    _both(pair)
+    times = [_both(pair) for _ in range(rounds)]
     return Ratio(
         name,
         statistics.median(first for first, _ in times),
@@ -42,7 +52,15 @@ def compare(name: str, ours: list[str], peer: list[str], limit: float, cwd: Path
     )
 
 
-def _timed(command: list[str], cwd: Path | None) -> float:
+def _both(pair: Pair) -> tuple[float, float]:
+    ours, theirs = pair.codes
+    return _timed(pair.ours, pair.cwd, ours), _timed(pair.peer, pair.cwd, theirs)
+
+
+def _timed(command: list[str], cwd: Path | None, code: int) -> float:
     start = time.perf_counter()
-    subprocess.run(command, cwd=cwd, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return time.perf_counter() - start
+    done = subprocess.run(command, cwd=cwd, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    seconds = time.perf_counter() - start
+    if done.returncode != code:
+        raise subprocess.CalledProcessError(done.returncode, command)
+    return seconds

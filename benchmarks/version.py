@@ -2,11 +2,11 @@
 
 import sys
 
-from benchmarks.paired import Ratio, compare
+from benchmarks.paired import Pair, Ratio, compare
 
 LIMIT = 1.5
 
 
 def measure() -> Ratio:
     ours = [sys.executable, "-m", "synapse_spec", "--version"]
-    return compare("synapse --version / import click", ours, [sys.executable, "-c", "import click"], LIMIT)
+    return compare("synapse --version / import click", Pair(ours, [sys.executable, "-c", "import click"]), LIMIT)

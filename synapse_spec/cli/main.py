@@ -22,6 +22,9 @@ VERBS = {
     "diff": ("diff", "Show what has changed since a run was applied."),
     "run": ("run", "Run one action of a plugin, without a spec."),
     "inspect": ("inspect", "Show what a plugin offers."),
+    "init": ("init", "Write a new spec, with what is known of each param."),
+    "explain": ("explain", "Explain a diagnostic, an action, a param, a field."),
+    "set": ("set", "Change values in a spec, and keep its comments and layout."),
     "schema": ("schema", "Export JSON Schemas, or check that they are fresh."),
 }
 

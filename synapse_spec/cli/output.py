@@ -43,14 +43,18 @@ def format_option(*formats: str) -> Callable[[Any], Any]:
 
 def emit(document: dict[str, Any], form: str) -> None:
     """Print one versioned document on stdout."""
+    text = json.dumps({"version": 1, **document}, indent=2, ensure_ascii=False) + "\n"
     if form == "yaml":
         from synapse_spec.plugins import yaml
 
-        text = yaml.dump({"version": 1, **document})
-    else:
-        text = json.dumps({"version": 1, **document}, indent=2, ensure_ascii=False) + "\n"
+        text = yaml.dump(json.loads(text.encode("utf-8", "replace")))
+    put(text)
+
+
+def put(text: str) -> None:
+    """Print text for programs on stdout: as UTF-8, whatever the terminal's encoding is."""
     try:
-        click.echo(text, nl=False)
+        click.echo(text.encode("utf-8", "replace"), nl=False)
     except BrokenPipeError:
         no_more_output()
 
@@ -72,14 +76,22 @@ def show_diagnostics(diagnostics: Iterable[Diagnostic]) -> None:
     sources: dict[str, str | None] = {}
     for item in listed:
         if item.path not in sources:
-            sources[item.path] = _text(item.path)
+            sources[item.path] = source_text(item.path)
         say(render_text(item, sources[item.path], style))
-    errors = sum(item.severity == "error" for item in listed)
-    if errors:
-        say(f"{errors} {'problem' if errors == 1 else 'problems'}; nothing was run")
+    warnings = sum(item.severity == "warning" for item in listed)
+    if len(listed) > warnings:
+        also = f", {counted(warnings, 'warning')}" if warnings else ""
+        say(f"{counted(len(listed) - warnings, 'problem')}{also}; nothing was run")
 
 
-def _text(path: str) -> str | None:
+def counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def source_text(path: str) -> str | None:
+    """What a file holds, for excerpts; None where that cannot be read, or only once, as a pipe."""
+    if not os.path.isfile(path):
+        return None
     try:
         return Path(path).read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -2,12 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from synapse_spec.cli.exits import OK, WOULD_RUN
-from synapse_spec.cli.output import emit, format_option, say, table
+from synapse_spec.cli.output import emit, format_option, put, say, table
 from synapse_spec.cli.session import Selection, Session, open_session, selection
 
 if TYPE_CHECKING:
@@ -19,17 +19,29 @@ if TYPE_CHECKING:
 @selection
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 if something would run.")
 @click.option("--out", type=click.Path(dir_okay=False, writable=True), help="Write the plan here, for apply --plan.")
+@click.option(
+    "--graph", type=click.Choice(["mermaid", "dot", "svg"]), help="Print a picture of what needs what instead."
+)
 @format_option()
-def command(paths: tuple[str, ...], picked: Selection, detailed_exitcode: bool, out: str | None, form: str) -> int:
+def command(paths: tuple[str, ...], picked: Selection, **options: Any) -> int:
     """Show what apply would do with the specs at PATH, and why. Changes nothing."""
     session = open_session(paths, picked)
     plan = session.plan()
-    show(plan, session, form)
-    if out is not None:
-        records = [entry.to_record() for entry in plan.entries.values()]
-        text = json.dumps({"version": 1, "digest": plan.digest(), "runs": records}, indent=2, ensure_ascii=False)
-        Path(out).write_text(text + "\n", encoding="utf-8")
-    return WOULD_RUN if detailed_exitcode and plan.due else OK
+    if options["graph"]:
+        from synapse_spec.engine.graph import render
+
+        put(render(plan, options["graph"]))
+    else:
+        show(plan, session, options["form"])
+    if options["out"] is not None:
+        _write(plan, Path(options["out"]))
+    return WOULD_RUN if options["detailed_exitcode"] and plan.due else OK
+
+
+def _write(plan: "Plan", path: Path) -> None:
+    records = [entry.to_record() for entry in plan.entries.values()]
+    text = json.dumps({"version": 1, "digest": plan.digest(), "runs": records}, indent=2, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 def show(plan: "Plan", session: Session, form: str) -> None:
@@ -42,6 +54,9 @@ def show(plan: "Plan", session: Session, form: str) -> None:
     rows = [(entry.run.name, entry.decision.step, str(entry.run.mode), entry.decision.text) for entry in entries]
     if rows:
         click.echo(table(("NAME", "STEP", "MODE", "WHY"), rows))
+    for entry in entries:
+        if entry.dynamic and entry.decision.reason == "code changed":
+            say(f"{entry.run.name} imports dynamically, so every file of its plugin counts as its code")
     steps = [entry.decision.step for entry in entries]
     say(", ".join(f"{steps.count(step)} to {step}" for step in dict.fromkeys(steps)) or "no runs")
     for file, names in plan.orphans.items():

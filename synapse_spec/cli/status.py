@@ -14,20 +14,24 @@ from synapse_spec.cli.output import (
     table,
 )
 from synapse_spec.cli.session import Selection, Session, look_at, selection
-from synapse_spec.engine.status import RUNNING, RunStatus
+from synapse_spec.engine.status import PHASES, RUNNING, RunStatus
 from synapse_spec.spec.model import Run
 
 
 @click.command("status")
 @click.argument("paths", nargs=-1, type=click.Path(allow_dash=True), metavar="[PATH...]")
 @selection
+@click.option("--phase", "phases", multiple=True, type=click.Choice(PHASES), help="Only runs in this phase.")
 @click.option("--ray-address", metavar="ADDRESS", help="The Ray cluster that jobs were submitted to.")
 @format_option()
-def command(paths: tuple[str, ...], picked: Selection, ray_address: str | None, form: str) -> int:
+def command(
+    paths: tuple[str, ...], picked: Selection, phases: tuple[str, ...], ray_address: str | None, form: str
+) -> int:
     """Show the status of the runs at PATH (this folder by default); specs that cannot be read are told of, too."""
     session = look_at(paths or (".",), picked)
     _bring_back(session, ray_address)
     shown = [(run, session.statuses.get(run.name) or RunStatus(run.name)) for run in session.selected]
+    shown = [(run, status) for run, status in shown if not phases or status.phase in phases]
     if form != "text":
         emit({"runs": [status.to_document() | {"file": run.file.shown} for run, status in shown]}, form)
     elif shown:
@@ -42,12 +46,16 @@ def _bring_back(session: Session, address: str | None) -> None:
     """Finish the statuses of jobs that have ended since their client left."""
     if not any(_is_open_job(session.statuses.get(run.name)) for run in session.selected):
         return
-    from synapse_spec.engine.collect import collect
+    from synapse_spec.engine.collect import Collector
+    from synapse_spec.engine.secrets import read_secrets
 
+    collector = Collector(session.workspace, address)
     with only_ours_on_stdout():
         for run in session.selected:
             if _is_open_job(session.statuses.get(run.name)):
-                session.statuses[run.name] = collect(run, session.files[run.file.path], session.workspace, address)
+                hidden = read_secrets(run, lenient=True)  # whoever looks need not have the secrets
+                file = session.files[run.file.path]
+                session.statuses[run.name] = collector.collect(run.name, file, hidden)
 
 
 def _is_open_job(status: RunStatus | None) -> bool:

@@ -29,5 +29,6 @@ def applied_spec(
         "params": parts["params"],
         "env": plugin.env | parts["env"],
         "runtimeEnv": merge(plugin.runtime_env, run.runtime_env),
+        "matrix": run.matrix,
     }
     return {key: value for key, value in applied.items() if value}

@@ -4,6 +4,7 @@ Called by the reconciler, on the main thread for local runs and on a worker thre
 """
 
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,8 +22,9 @@ from synapse_spec.engine.plan import ADOPT, RUN, SKIP, make_plan
 from synapse_spec.engine.provenance import provenance
 from synapse_spec.engine.results import stow
 from synapse_spec.engine.run_log import RunLog
-from synapse_spec.engine.status import INTERRUPTED, RUNNING, Attempt, Identity, RunStatus, Start, timestamp
+from synapse_spec.engine.status import INTERRUPTED, RUNNING, Attempt, Identity, RunStatus, Start
 from synapse_spec.engine.store import StatusFile
+from synapse_spec.engine.times import timestamp
 from synapse_spec.plugins.config import text_of
 from synapse_spec.plugins.enums import ExecutionMode
 from synapse_spec.plugins.errors import PluginError
@@ -164,6 +166,7 @@ def _attempt(run: Run, stage: Stage, before: RunStatus, identity: Identity, canc
         plugin={"code": plugin.code, "version": plugin.version},
         provenance=provenance(stage.workspace.root, run.mode),
         logs=str(path.relative_to(stage.workspace.root)),
+        requested=run.requested,
     )
     with RunLog(path) as log:
         status = stage.write(run, before.started(start))
@@ -174,11 +177,16 @@ def _next(run: Run, stage: Stage, before: RunStatus, identity: Identity) -> tupl
     """Number and handle of the next attempt; one that is forced is not to adopt a job of another checkout."""
     number = before.next_number(identity.digest)
     while True:
-        handle = f"synapse-{run.name}-{identity.digest.removeprefix('sha256:')[:12]}-{number}"
+        handle = f"synapse-{_slug(run.name)}-{identity.digest.removeprefix('sha256:')[:12]}-{number}"
         forced_job = run.name in stage.options.force and run.mode is ExecutionMode.JOB
         if not forced_job or not stage.backends.jobs().known(handle):
             return number, handle
         number += 1
+
+
+def _slug(name: str) -> str:
+    """The name as a Ray submission id may have it: `train-lr-0.1` for `train[lr=0.1]`; the digest tells them apart."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-")[:100]
 
 
 def _followed(run: Run, stage: Stage, status: RunStatus, cancelled: Cancel) -> RunStatus:

@@ -4,54 +4,73 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from synapse_spec.engine.backends import has_ended, stop_job
 from synapse_spec.engine.locks import LockHeld, run_lock
 from synapse_spec.engine.results import stow
 from synapse_spec.engine.run_log import RunLog
-from synapse_spec.engine.secrets import Masker, read_secrets
-from synapse_spec.engine.status import RUNNING, RunStatus, timestamp
+from synapse_spec.engine.secrets import Masker
+from synapse_spec.engine.status import RUNNING, RunStatus
 from synapse_spec.engine.store import StatusFile
+from synapse_spec.engine.times import timestamp
 from synapse_spec.plugins.executors.ray.errors import ClusterUnreachable
 from synapse_spec.plugins.outcome import Outcome
-from synapse_spec.spec.model import Run
 from synapse_spec.spec.workspace import Workspace
 
 if TYPE_CHECKING:
     from synapse_spec.plugins.executors.ray.job import JobRunner
 
 
-def collect(run: Run, file: StatusFile, workspace: Workspace, address: str | None, *, stop: bool = False) -> RunStatus:
-    """The status of a job-run, brought up to date if its job has ended; with `stop` the job is ended first.
+@dataclass(frozen=True, slots=True)
+class Collector:
+    """Brings jobs' statuses up to date.
 
-    A run that a living process is at, or whose cluster cannot be reached, is left as it is.
+    Attributes:
+        workspace: Where the runs are.
+        address: The Ray cluster that the jobs were submitted to; None for the usual one.
     """
-    try:
-        with run_lock(workspace, run.name, wait=False, stop=threading.Event()), _jobs(workspace, address) as jobs:
-            status = file.read()[run.name]
-            if status.phase != RUNNING or status.attempt is None or jobs is None:
+
+    workspace: Workspace
+    address: str | None = None
+
+    def collect(self, name: str, file: StatusFile, hidden: dict[str, str], *, stop: bool = False) -> RunStatus:
+        """The status of a run, brought up to date if its job has ended; with `stop` the job is ended first.
+
+        A run that a living process is at, or whose cluster cannot be reached, is left as it is. `hidden` are the
+        values of its secrets.
+        """
+        workspace = self.workspace
+        try:
+            with (
+                run_lock(workspace, name, wait=False, stop=threading.Event()),
+                _jobs(workspace, self.address) as jobs,
+            ):
+                status = file.read()[name]
+                if status.phase != RUNNING or status.attempt is None or jobs is None:
+                    return status
+                handle = status.attempt.handle
+                outcome = _outcome(status, workspace, jobs, hidden, stop=stop)
+                if outcome is None:
+                    return status
+                if outcome.ok:
+                    outcome = replace(outcome, result=stow(outcome.result, name, workspace))
+                status = status.finished(outcome, timestamp())
+                file.update(name, lambda _: status)
+                jobs.forget(handle)
                 return status
-            handle = status.attempt.handle
-            outcome = _outcome(run, status, workspace, jobs, stop=stop)
-            if outcome is None:
-                return status
-            if outcome.ok:
-                outcome = replace(outcome, result=stow(outcome.result, run.name, workspace))
-            status = status.finished(outcome, timestamp())
-            file.update(run.name, lambda _: status)
-            jobs.forget(handle)
-            return status
-    except LockHeld:
-        return file.read()[run.name]
+        except LockHeld:
+            return file.read()[name]
 
 
-def _outcome(run: Run, status: RunStatus, workspace: Workspace, jobs: "JobRunner", *, stop: bool) -> Outcome | None:
+def _outcome(
+    status: RunStatus, workspace: Workspace, jobs: "JobRunner", hidden: dict[str, str], *, stop: bool
+) -> Outcome | None:
     """The job's outcome; None if it goes on."""
     assert status.attempt is not None
     handle = status.attempt.handle
-    masker = Masker(read_secrets(run, lenient=True))  # whoever looks need not have the secrets
+    masker = Masker(hidden)
     ended = has_ended(jobs, handle)
     if not ended and not stop:
         return None

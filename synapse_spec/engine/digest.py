@@ -24,7 +24,8 @@ def sha256(value: Any) -> str:
 
 def computed(run: Run, plugin: PluginFacts, action: ActionFacts) -> dict[str, Any]:
     """The parts of spec and config that change what is computed; secrets and references as they are written."""
-    return {
+    matrix = {"matrix": run.matrix} if run.matrix else {}
+    return matrix | {
         "action": run.action,
         "entrypoint": action.entrypoint,
         "params": references.resolve(run.params, str),

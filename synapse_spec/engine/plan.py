@@ -3,11 +3,11 @@
 Called by `plan`, and by `apply` before it runs anything; the reconciler decides each run once more under its lock.
 """
 
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from synapse_spec.engine.changes import Change, field_changes
 from synapse_spec.engine.digest import computed, identify, sha256
 from synapse_spec.engine.status import (
     BLOCKED,
@@ -20,7 +20,6 @@ from synapse_spec.engine.status import (
     RunStatus,
 )
 from synapse_spec.plugins.enums import ExecutionMode
-from synapse_spec.spec import references
 from synapse_spec.spec.catalog import ActionFacts, Catalog
 from synapse_spec.spec.model import Run
 from synapse_spec.spec.validate import order
@@ -28,24 +27,8 @@ from synapse_spec.spec.validate import order
 RUN, ADOPT, SKIP, WAIT, SUSPEND, BLOCK = "run", "adopt", "skip", "wait", "suspend", "block"
 DUE = frozenset({RUN, ADOPT, WAIT})
 
-MISSING = object()
-
-_PARTS = (("spec", "spec changed"), ("code", "code changed"), ("inputs", "input changed"))
-CHANGED = frozenset(reason for _, reason in _PARTS)
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A field that differs from what was applied last; a file of the code when `old` and `new` are None."""
-
-    path: str
-    old: Any = None
-    new: Any = None
-
-    def __str__(self) -> str:
-        if self.old is None and self.new is None:
-            return self.path
-        return f"{self.path} {_shown(self.old)} -> {_shown(self.new)}"
+_REASONS = {"spec": "spec changed", "code": "code changed", "inputs": "input changed"}
+CHANGED = frozenset(_REASONS.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +46,12 @@ class Decision:
     @property
     def text(self) -> str:
         """The reason for people: `spec changed: params.epochs 10 -> 20`."""
-        words = self.reason
         if self.waiting_for:
-            words = f"waiting for {', '.join(self.waiting_for)}"
-        return f"{words}: {', '.join(map(str, self.changes))}" if self.changes else words
+            return f"waiting for {', '.join(self.waiting_for)}"
+        told: dict[str, list[str]] = {self.reason: []}
+        for change in self.changes:
+            told.setdefault(_REASONS[change.part], []).append(str(change))
+        return "; ".join(f"{reason}: {', '.join(found)}" if found else reason for reason, found in told.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +62,7 @@ class Planned:
         computed: What it computes, with references as they are written.
         code: Digest of its code.
         identity: None while inputs are open.
+        dynamic: Whether its code imports dynamically, so that every file of the plugin counts as its code.
     """
 
     run: Run
@@ -85,6 +71,7 @@ class Planned:
     computed: dict[str, Any]
     code: str
     identity: Identity | None = None
+    dynamic: bool = False
 
     @property
     def mode(self) -> ExecutionMode:
@@ -103,9 +90,6 @@ class Planned:
         return self.decision.step != SKIP or self.status.phase in HELD
 
     def to_record(self) -> dict[str, Any]:
-        changes = [
-            {"path": item.path, "old": _json(item.old), "new": _json(item.new)} for item in self.decision.changes
-        ]
         return {
             "name": self.run.name,
             "file": self.run.file.shown,
@@ -115,9 +99,10 @@ class Planned:
             "reason": self.decision.reason,
             "message": self.decision.text,
             "phase": self.status.phase,
-            "changes": changes,
+            "changes": [change.to_record() for change in self.decision.changes],
             "waitingFor": list(self.decision.waiting_for),
             "digest": self.identity and self.identity.digest,
+            "dynamicCode": self.dynamic,
         }
 
 
@@ -179,7 +164,7 @@ def make_plan(
         if decision is None:
             identity = identify(parts, action.code, run.inputs, statuses)
             decision = decide(run, status, identity, forced=force(name))
-        entry = Planned(run, decision, status, parts, action.code, identity)
+        entry = Planned(run, decision, status, parts, action.code, identity, action.dynamic)
         if identity is not None and decision.reason in CHANGED:
             decision = replace(decision, changes=_changes(entry, identity, action, catalog))
             entry = replace(entry, decision=decision)
@@ -219,10 +204,10 @@ def decide(run: Run, status: RunStatus, identity: Identity, *, forced: bool = Fa
     old, last = status.identity, status.attempt
     if old is None or last is None:
         return Decision(RUN, "new")
-    changed = next((reason for part, reason in _PARTS if _differs(old, identity, part, run)), None)
+    changed = next((reason for part, reason in _REASONS.items() if _differs(old, identity, part, run)), None)
     if changed is not None:
         return Decision(RUN, changed)
-    if forced:
+    if forced or (run.requested is not None and run.requested != status.requested):
         return Decision(RUN, "requested")
     if status.phase == RUNNING and status.mode == "job":
         return Decision(ADOPT, "running")
@@ -246,47 +231,13 @@ def _changes(entry: Planned, identity: Identity, action: ActionFacts, catalog: C
     if old is None:
         return ()
     if _differs(old, identity, "spec", run):
-        found += _field_changes(entry.status.applied, entry.computed)
+        found += field_changes(entry.status.applied, entry.computed)
     if _differs(old, identity, "code", run):
         before = catalog.known_files(old.code)
         if before is not None:
             names = sorted(before.keys() | action.files.keys())
-            found += [Change(name) for name in names if before.get(name) != action.files.get(name)]
+            found += [Change("code", name) for name in names if before.get(name) != action.files.get(name)]
     if _differs(old, identity, "inputs", run):
-        found += [Change(name) for name, digest in identity.runs.items() if old.runs.get(name) != digest]
+        names = sorted(old.runs.keys() | identity.runs.keys())
+        found += [Change("inputs", name) for name in names if old.runs.get(name) != identity.runs.get(name)]
     return tuple(found)
-
-
-def _field_changes(applied: dict[str, Any], now: dict[str, Any]) -> Iterator[Change]:
-    """Leaves that differ; those that stand for a value known only at run time are left out."""
-    old, new = dict(_leaves(_comparable(applied))), dict(_leaves(_comparable(now)))
-    for path in [*new, *(path for path in old if path not in new)]:
-        before, after = old.get(path, MISSING), new.get(path, MISSING)
-        if before != after and not (isinstance(after, str) and any(references.find(after)) and before is not MISSING):
-            yield Change(path, before, after)
-
-
-def _comparable(parts: dict[str, Any]) -> dict[str, Any]:
-    return {key: parts.get(key, {}) for key in ("action", "params", "env", "runtimeEnv")}
-
-
-def _leaves(parts: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Values that are no mapping, with their dotted paths, as written; a loop, since 1,000 levels are allowed."""
-    pending = list(reversed(parts.items()))
-    while pending:
-        path, value = pending.pop()
-        if isinstance(value, dict) and (value or path in parts):
-            pending.extend((f"{path}.{key}", item) for key, item in reversed(value.items()))
-        else:
-            yield path, value
-
-
-def _shown(value: Any) -> str:
-    if value is MISSING:
-        return "(not set)"
-    text = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 40 else f"{text[:37]}..."
-
-
-def _json(value: Any) -> Any:
-    return None if value is MISSING else value

@@ -4,6 +4,7 @@ The main thread takes local runs from a queue; each run that ends, on whatever t
 it. So task and job runs go on while a local run is busy. Called by `apply`.
 """
 
+import math
 import os
 import queue
 import threading
@@ -15,7 +16,9 @@ from synapse_spec.engine.backends import Cancel
 from synapse_spec.engine.locks import LockHeld, is_held
 from synapse_spec.engine.options import Report
 from synapse_spec.engine.plan import BLOCK, SKIP, SUSPEND, WAIT, Plan, Planned
-from synapse_spec.engine.status import BLOCKED, INTERRUPTED, RUNNING, RunStatus, timestamp
+from synapse_spec.engine.status import BLOCKED, CANCELLED, FAILED, INTERRUPTED, RUNNING, RunStatus
+from synapse_spec.engine.sweep import parent_of
+from synapse_spec.engine.times import timestamp
 from synapse_spec.plugins.enums import ExecutionMode
 from synapse_spec.plugins.executors.ray.errors import ClusterUnreachable
 from synapse_spec.plugins.outcome import ErrorInfo, Outcome
@@ -123,6 +126,8 @@ class Reconciler:
         unready = [item for item in entry.run.depends_on if item in self._plan.entries and not self._is_ready(item)]
         if name in self._held or any(item in self._pending or item in self._working for item in unready):
             return
+        if self._at_work_beside(entry.run) >= (entry.run.max_parallel or math.inf):
+            return
         del self._pending[name]
         if not unready:
             self._start(entry)
@@ -130,6 +135,10 @@ class Reconciler:
             self._hold(entry.run, ", ".join(f"run {item!r} is {self._phase(item)}" for item in unready))
         else:
             self._open_ended.add(name)
+
+    def _at_work_beside(self, run: Run) -> int:
+        """How many siblings of a child are at work."""
+        return sum(parent_of(name) == run.parent for name in self._working) if run.parent else 0
 
     def _is_ready(self, name: str) -> bool:
         status = self._stage.statuses.get(name)
@@ -163,8 +172,8 @@ class Reconciler:
             status = reconcile(run, self._stage, self._working[run.name])
             if status.phase == RUNNING:
                 self._open_ended.add(run.name)
-            if self._stage.options.fail_fast and status.phase in ("Failed", "Cancelled"):
-                self._stage.stop.set()
+            if status.phase in (FAILED, CANCELLED):
+                self._stop_after(run)
         except LockHeld:
             again = self._stage.options.wait
             if not again:
@@ -179,6 +188,17 @@ class Reconciler:
             self._fail(run, error)
             self._defect = self._defect or error
         self._ended(entry, again=again)
+
+    def _stop_after(self, run: Run) -> None:
+        """A run failed: nothing more is to be started, or no more of its siblings; those at work are ended."""
+        if self._stage.options.fail_fast:
+            self._stage.stop.set()
+        elif run.fail_fast:
+            with self._lock:
+                for name in [name for name in (*self._pending, *self._working) if parent_of(name) == run.parent]:
+                    self._pending.pop(name, None)
+                    if name != run.name:
+                        self._end(name)
 
     def _fail(self, run: Run, error: Exception) -> None:
         """End the attempt that broke; a job goes on, and the next apply follows it."""

@@ -4,9 +4,9 @@
 """
 
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Any
 
+from synapse_spec.engine.times import seconds_between
 from synapse_spec.plugins.outcome import ErrorInfo, Outcome
 from synapse_spec.spec.model import API_VERSION
 
@@ -15,6 +15,7 @@ HISTORY_LENGTH = 5
 LONGEST_TEXT = 32 * 1024
 PENDING, RUNNING, SUCCEEDED, FAILED = "Pending", "Running", "Succeeded", "Failed"
 CANCELLED, SUSPENDED, BLOCKED = "Cancelled", "Suspended", "Blocked"
+PHASES = (PENDING, RUNNING, SUCCEEDED, FAILED, CANCELLED, SUSPENDED, BLOCKED)
 TERMINAL = frozenset({SUCCEEDED, FAILED, CANCELLED})
 HELD = frozenset({SUSPENDED, BLOCKED})
 COMPLETED, INTERRUPTED = "Completed", "Interrupted"
@@ -65,6 +66,7 @@ class Start:
     plugin: dict[str, Any]
     provenance: dict[str, Any]
     logs: str
+    requested: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ class RunStatus:
     logs: str | None = None
     history: tuple[dict[str, Any], ...] = ()
     accepted_from: str | None = None
+    requested: str | None = None
 
     @property
     def computed_digest(self) -> str | None:
@@ -118,6 +121,7 @@ class RunStatus:
             provenance=start.provenance,
             logs=start.logs,
             history=self.outcomes,
+            requested=start.requested,
         )
 
     def finished(self, outcome: Outcome, now: str) -> "RunStatus":
@@ -209,12 +213,12 @@ class RunStatus:
         if self.error is not None:
             stored = {"type": self.error.type, "message": self.error.message}
             status["error"] = stored | ({"traceback": self.error.traceback} if self.error.traceback else {})
-        for key in ("plugin", "provenance", "logs"):
+        for key in ("plugin", "provenance", "logs", "requested"):
             if value := getattr(self, key):
                 status[key] = value
         if self.history:
             status["history"] = list(self.history)
-        return {"apiVersion": API_VERSION, "kind": "RunStatus", "metadata": {"name": self.name}, "status": status}
+        return document_of(self.name, status)
 
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> "RunStatus":
@@ -242,7 +246,12 @@ class RunStatus:
             logs=status.get("logs"),
             history=tuple(status.get("history", ())),
             accepted_from=status.get("acceptedFrom"),
+            requested=status.get("requested"),
         )
+
+
+def document_of(name: str, status: dict[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": API_VERSION, "kind": "RunStatus", "metadata": {"name": name}, "status": status}
 
 
 def timeless(document: dict[str, Any]) -> dict[str, Any]:
@@ -252,15 +261,6 @@ def timeless(document: dict[str, Any]) -> dict[str, Any]:
         times = ("startedAt", "finishedAt", "durationSeconds")
         status["attempt"] = {key: value for key, value in status["attempt"].items() if key not in times}
     return {**document, "status": status}
-
-
-def timestamp(moment: datetime | None = None) -> str:
-    """RFC 3339 in UTC, to the millisecond."""
-    return (moment or datetime.now(UTC)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def seconds_between(start: str, end: str) -> float:
-    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
 
 
 def _said(error: ErrorInfo | None, reason: str) -> str:

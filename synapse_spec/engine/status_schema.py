@@ -40,7 +40,7 @@ _HISTORY = _object({"digest": _TEXT, "reason": _TEXT, "attempt": _COUNT}, "diges
 
 _STATUS = _object(
     {
-        "phase": {"enum": sorted({status.PENDING, status.RUNNING, *status.TERMINAL, *status.HELD})},
+        "phase": {"enum": sorted(status.PHASES)},
         "reason": _TEXT,
         "message": _TEXT,
         "conditions": {"type": "array", "items": _object({"lastTransitionTime": {"type": ["string", "null"]}})},
@@ -55,12 +55,15 @@ _STATUS = _object(
         "plugin": _MAP,
         "provenance": _MAP,
         "logs": _TEXT,
+        "requested": _TEXT,
         "history": {"type": "array", "items": _HISTORY},
     },
     "phase",
     "reason",
 )
 _STATUS["dependentRequired"] = {"inputs": ["observedDigest"], "attempt": ["inputs", "mode"]}
+_CHILD = _STATUS | {"properties": {"name": _TEXT, **_STATUS["properties"]}, "required": ["name", "phase", "reason"]}
+_STATUS["properties"]["children"] = {"type": "array", "minItems": 1, "items": _CHILD}
 
 STATUS = _object(
     {

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from synapse_spec.engine.status import RunStatus, timeless
+from synapse_spec.engine.sweep import groups, scattered, stored
 from synapse_spec.plugins import yaml
 from synapse_spec.spec.diagnostics import Diagnostic, InvalidSpec
 from synapse_spec.spec.model import SpecFile
@@ -34,7 +35,7 @@ class StatusFile:
         self._mutex = threading.Lock()
         self._state: tuple[int, ...] | None = None
         self._documents: dict[str, dict[str, Any]] = {}
-        self._texts: dict[str, str] = {}
+        self._texts: dict[tuple[int, ...], str] = {}
 
     @classmethod
     def of(cls, file: SpecFile, order: Iterable[str] = ()) -> "StatusFile":
@@ -105,10 +106,12 @@ class StatusFile:
 
     def _write(self, documents: dict[str, dict[str, Any]]) -> None:
         rank = {name: index for index, name in enumerate(self.order)}
-        names = sorted(documents, key=lambda name: rank.get(name, len(rank)))
-        known = {name: text for name, text in self._texts.items() if documents.get(name) is self._documents.get(name)}
-        texts = {name: known.get(name) or yaml.dump(documents[name]) for name in names}
-        documents = {name: documents[name] for name in names}
+        documents = dict(sorted(documents.items(), key=lambda item: rank.get(item[0], len(rank))))
+        # What has not changed is the same object, and need not be written out anew.
+        texts = {}
+        for group in groups(documents.values()):
+            key = tuple(map(id, group))
+            texts[key] = self._texts.get(key) or yaml.dump(stored(group))
         if documents:
             replace_file(self.path, HEADER + "---\n".join(texts.values()))
         else:
@@ -139,7 +142,7 @@ def _parsed(path: Path, data: bytes) -> dict[str, dict[str, Any]]:
             problem = next(_validator().iter_errors(document))
             place = ".".join(map(str, problem.instance_path)) or "a document"
             raise _unusable(path, f"this is no status file of synapse: {place}: {problem.message}")
-    return {document["metadata"]["name"]: document for document in documents}
+    return {document["metadata"]["name"]: document for document in scattered(documents)}
 
 
 def replace_file(path: Path, text: str) -> None:

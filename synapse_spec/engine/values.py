@@ -8,6 +8,7 @@ from typing import Any
 from synapse_spec.engine.provenance import git_commit
 from synapse_spec.engine.results import fetch
 from synapse_spec.engine.status import RunStatus
+from synapse_spec.engine.sweep import parent_of
 from synapse_spec.spec import references
 from synapse_spec.spec.model import Run
 from synapse_spec.spec.workspace import Workspace
@@ -33,7 +34,7 @@ def resolve(
 
     def look_up(reference: references.Reference) -> Any:
         if reference.run is not None:
-            found = _result(reference, statuses[reference.run], workspace)
+            found = _result(reference, run, workspace, statuses)
             return str(reference) if longest is not None and len(json.dumps(found)) > longest else found
         match reference.parts:
             case ("run", "name"):
@@ -50,9 +51,15 @@ def resolve(
     return references.resolve(value, look_up)
 
 
-def _result(reference: references.Reference, status: RunStatus, workspace: Workspace) -> Any:
+def _result(reference: references.Reference, run: Run, workspace: Workspace, statuses: Mapping[str, RunStatus]) -> Any:
+    """What a reference to the result of a run gives, or to the results of all children of a matrix."""
     try:
+        if reference.gathers:
+            children = [name for name in run.inputs if parent_of(name) == reference.run]
+            found: Any = [fetch(statuses[name].result, workspace) for name in children]
+        else:
+            found = fetch(statuses[str(reference.run)].result, workspace)
         # A copy: an action may change what it is given, and the result is not its own.
-        return copy.deepcopy(references.dig(fetch(status.result, workspace), reference.parts[3:]))
+        return copy.deepcopy(references.dig(found, reference.parts[3:]))
     except LookupError as error:
         raise ReferenceFailed(f"'{reference}': the result of run {reference.run!r} {error}") from None

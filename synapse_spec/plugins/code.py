@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from synapse_spec.plugins.errors import PluginLoadError
-from synapse_spec.plugins.source import CONFIG_NAME, PluginSource
+from synapse_spec.plugins.files import plugin_files
+from synapse_spec.plugins.source import PluginSource
 
-_SKIPPED_FOLDERS = frozenset({"__pycache__", "tests", "test", "node_modules", "site-packages", "outputs"})
-_SKIPPED_ENDINGS = (".pyc", ".pyo", ".status.yaml", ".status.yml", ".md", "~", ".bak", ".orig", ".swp")
 _DYNAMIC_CALLS = frozenset({"__import__", "import_module", "exec", "eval", "run_path", "run_module", "iter_modules"})
 
 
@@ -49,25 +48,6 @@ def code_digest(source: PluginSource, entrypoint: str, workspace: Path | None = 
         hashes[os.path.relpath(path, source.folder)] = _file_hash(path, tree, source)
     digest = hashlib.sha256(repr(sorted(hashes.items())).encode()).hexdigest()
     return CodeDigest(f"sha256:{digest}", hashes, closure.dynamic)
-
-
-def plugin_files(source: PluginSource) -> Iterator[Path]:
-    """The files of the plugin folder that may be code or data of it, in a stable order; of a lone module, its file."""
-    module = source.import_root.joinpath(*(source.module or "").split("."))
-    if not module.is_dir():
-        yield module.with_name(f"{module.name}.py")
-        return
-    for folder, subfolders, names in os.walk(source.folder):
-        subfolders[:] = sorted(
-            name
-            for name in subfolders
-            if not name.startswith(".") and name not in _SKIPPED_FOLDERS and not name.endswith(".egg-info")
-        )
-        for name in sorted(names):
-            path = Path(folder, name)
-            own_config = name == CONFIG_NAME and path.parent == source.folder
-            if not (name.startswith(".") or name.endswith(_SKIPPED_ENDINGS) or own_config) and path.is_file():
-                yield path
 
 
 def fingerprint(paths: Iterator[Path]) -> dict[str, list[int]]:

@@ -18,14 +18,18 @@ class ActionConfig(BaseModel):
 
     model_config = _OPEN
 
-    name: str
-    description: str = ""
-    entrypoint: str = ""
-    method: RunMethod = RunMethod.TASK
-    params_schema: type[BaseModel] | dict[str, Any] | None = Field(default=None, exclude=True)
-    input_type: str | None = None
-    output_type: str | None = None
-    serve_options: dict[str, Any] | None = None
+    name: str = Field(description="The key in `actions`, whatever is written here.")
+    description: str = Field(default="", description="What the action does, for people.")
+    entrypoint: str = Field(default="", description="The class or function: `package.module:Name`, or with dots alone.")
+    method: RunMethod = Field(
+        default=RunMethod.TASK, description="How the platform runs it; a spec's `mode` is its own."
+    )
+    params_schema: type[BaseModel] | dict[str, Any] | None = Field(
+        default=None, exclude=True, description="JSON Schema of the params; the code's own params model counts."
+    )
+    input_type: str | None = Field(default=None, description="Kind of data that the action takes.")
+    output_type: str | None = Field(default=None, description="Kind of data that the action gives.")
+    serve_options: dict[str, Any] | None = Field(default=None, description="Options of a Ray Serve deployment.")
 
 
 class PluginRequires(BaseModel):
@@ -33,9 +37,9 @@ class PluginRequires(BaseModel):
 
     model_config = _OPEN
 
-    sdk: str | None = None
-    python: str | None = None
-    cuda: str | None = None
+    sdk: str | None = Field(default=None, description="Versions of the SDK, such as `>=2026.1`.")
+    python: str | None = Field(default=None, description="Versions of Python, such as `>=3.12`.")
+    cuda: str | None = Field(default=None, description="Versions of CUDA.")
 
 
 class PluginConfig(BaseModel):
@@ -43,31 +47,47 @@ class PluginConfig(BaseModel):
 
     model_config = _OPEN
 
-    name: str = Field(min_length=1)
-    code: str = Field(min_length=1)
-    version: str = "0.1.0"
-    variant: str | None = None
-    category: PluginCategory = PluginCategory.CUSTOM
-    description: str = ""
-    readme: str = "README.md"
-    package_manager: PackageManager = PackageManager.PIP
-    package_manager_options: list[str] = Field(default_factory=list)
-    wheels_dir: str = "wheels"
-    env: dict[str, str] = Field(default_factory=dict)
-    runtime_env: dict[str, Any] = Field(default_factory=dict)
-    data_type: DataType | None = None
-    tasks: list[str] | None = None
-    supported_data_types: list[str] = Field(
-        default_factory=list, validation_alias=AliasChoices("supported_data_types", "supported_data_type")
+    name: str = Field(min_length=1, description="The plugin's name, for people.")
+    code: str = Field(min_length=1, description="The plugin's short name, for tools; schemas are exported under it.")
+    version: str = Field(default="0.1.0", description="The plugin's version.")
+    variant: str | None = Field(default=None, description="Tells variants of one plugin apart.")
+    category: PluginCategory = Field(default=PluginCategory.CUSTOM, description="What the plugin is for.")
+    description: str = Field(default="", description="What the plugin does, for people.")
+    readme: str = Field(default="README.md", description="Its page for people, relative to this folder.")
+    package_manager: PackageManager = Field(
+        default=PackageManager.PIP, description="What installs requirements.txt for tasks and jobs."
     )
-    supported_annotation_tools: list[str] | None = None
-    annotation_category: str | None = None
-    annotation_type: str | None = None
-    smart_tool: str | None = None
-    requires: PluginRequires | None = None
-    dependencies: dict[str, str] = Field(default_factory=dict)
-    tags: list[str] = Field(default_factory=list)
-    actions: dict[str, ActionConfig] = Field(default_factory=dict)
+    package_manager_options: list[str] = Field(
+        default_factory=list, description="Further options of the package manager."
+    )
+    wheels_dir: str = Field(default="wheels", description="Folder of wheels that are shipped with the plugin.")
+    env: dict[str, str] = Field(
+        default_factory=dict, description="Environment variables of all actions; a spec's `env` goes before it."
+    )
+    runtime_env: dict[str, Any] = Field(
+        default_factory=dict, description="Ray runtime_env of tasks and jobs; a spec's `runtimeEnv` goes before it."
+    )
+    data_type: DataType | None = Field(default=None, description="Kind of data that the plugin works on.")
+    tasks: list[str] | None = Field(default=None, description="What its models do, such as `image.object_detection`.")
+    supported_data_types: list[str] = Field(
+        default_factory=list,
+        validation_alias=AliasChoices("supported_data_types", "supported_data_type"),
+        description="Kinds of data that it can work on.",
+    )
+    supported_annotation_tools: list[str] | None = Field(
+        default=None, description="Annotation tools that it can work with."
+    )
+    annotation_category: str | None = Field(default=None, description="Category of the annotations that it makes.")
+    annotation_type: str | None = Field(default=None, description="Type of the annotations that it makes.")
+    smart_tool: str | None = Field(default=None, description="Kind of smart tool.")
+    requires: PluginRequires | None = Field(default=None, description="Versions that the plugin needs.")
+    dependencies: dict[str, str] = Field(
+        default_factory=dict, description="Other plugins that it needs: code to versions."
+    )
+    tags: list[str] = Field(default_factory=list, description="Words to find the plugin by.")
+    actions: dict[str, ActionConfig] = Field(
+        default_factory=dict, description="What can be run, by name; without any the code is searched for actions."
+    )
 
     @field_validator("version", mode="before")
     @classmethod
@@ -146,10 +166,11 @@ def read_config(path: Path) -> PluginConfig:
     try:
         return PluginConfig.model_validate(content)
     except ModelError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        span = yaml.locate(data, 0, first["loc"])
-        message = f"{path.name}: {'.'.join(map(str, first['loc'])) or 'config'}: {first['msg']}"
-        raise PluginConfigError(message, _place(path, span.line, span.column)) from None
+        from synapse_spec.plugins.config_words import place_and_words
+
+        place, words = place_and_words(error.errors(include_url=False)[0], content)
+        span = yaml.locate(data, 0, place)
+        raise PluginConfigError(f"{path.name}: {words}", _place(path, span.line, span.column)) from None
 
 
 def _place(path: Path, line: int = 1, column: int = 1) -> dict[str, Any]:

@@ -4,6 +4,7 @@ The same `perform` runs in this process, in a Ray actor and in a Ray job, which 
 pydantic and the standard library only, since a job's machine may have nothing else of ours.
 """
 
+import inspect
 import os
 import sys
 import traceback
@@ -134,10 +135,19 @@ def load_action(source: PluginSource | None, entrypoint: str) -> ActionLike:
             raise PluginLoadError(
                 f"entrypoint {entrypoint!r} is neither a BaseAction subclass with execute() nor an @action function"
             )
+        _refuse_async(thing, entrypoint)
         for model in (params_model_of(thing), result_model_of(thing)):
             if model is not None:
                 _complete(model, entrypoint)
         return thing  # type: ignore[no-any-return]
+
+
+def _refuse_async(action: ActionLike, entrypoint: str) -> None:
+    """An `async def` would only give a coroutine that nobody awaits."""
+    function = getattr(action, "execute", action)
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        way = "write 'def', and call asyncio.run() inside"
+        raise PluginLoadError(f"entrypoint {entrypoint!r} is async, and actions are not awaited; {way}")
 
 
 def _complete(model: type[pydantic.BaseModel], entrypoint: str) -> None:

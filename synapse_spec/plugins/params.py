@@ -1,7 +1,7 @@
 """Params that a model would drop silently. Used by `execution.check_params`."""
 
-from collections.abc import Iterator
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any
 
 from pydantic import AliasChoices, AliasPath, BaseModel, RootModel
@@ -11,25 +11,37 @@ from pydantic.fields import FieldInfo
 def unknown_params(model: type[BaseModel], params: dict[str, Any]) -> list[dict[str, Any]]:
     """Problems, as {loc, message, input}, of names the model has no field for and says nothing about.
 
-    A model with a word on `extra` in its config is taken by that word.
+    Of several names of one field the model reads the first that is given. A model with a word on `extra` in its config
+    is taken by that word.
     """
     if "extra" in model.model_config or issubclass(model, RootModel):
         return []
-    known = {alias for name, info in model.model_fields.items() for alias in _names(name, info)}
+    places = _all_places(model)
+    known = [str(place[0]) for field in places for place in field]
     problems = []
-    for name in params.keys() - known:
+    for name in params.keys() - set(known):
         near = get_close_matches(str(name), known, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         problems.append({"loc": [name], "message": f"unknown param{hint}", "input": params[name]})
+    for field in places:
+        read, *dropped = [place[0] for place in field if len(place) == 1 and place[0] in params] or [""]
+        if all(len(place) == 1 for place in field):
+            said = f"another name of {read!r}, which is given too"
+            problems += [{"loc": [name], "message": said, "input": params[name]} for name in dropped]
     return sorted(problems, key=lambda problem: str(problem["loc"]))
 
 
-def _names(name: str, info: FieldInfo) -> Iterator[str]:
-    yield name
-    if info.alias:
-        yield info.alias
-    alias = info.validation_alias
-    for choice in alias.choices if isinstance(alias, AliasChoices) else [alias]:
-        first = choice.path[0] if isinstance(choice, AliasPath) else choice
-        if isinstance(first, str):
-            yield first
+@lru_cache(maxsize=64)
+def _all_places(model: type[BaseModel]) -> list[list[list[str | int]]]:
+    return [_places(model, name, info) for name, info in model.model_fields.items()]
+
+
+def _places(model: type[BaseModel], name: str, info: FieldInfo) -> list[list[str | int]]:
+    """The paths at which the model looks for a field, in its order."""
+    config = model.model_config
+    alias = info.validation_alias if config.get("validate_by_alias", True) else None
+    choices = alias.choices if isinstance(alias, AliasChoices) else [alias] if alias is not None else []
+    places: list[list[str | int]] = [choice.path if isinstance(choice, AliasPath) else [choice] for choice in choices]
+    if not places or ((config.get("validate_by_name") or config.get("populate_by_name")) and [name] not in places):
+        places.append([name])
+    return places

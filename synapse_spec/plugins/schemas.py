@@ -1,42 +1,41 @@
 """JSON Schema of an action's params and result, draft 2020-12. Used by discovery and by the schema export above."""
 
-from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import BaseModel
+from pydantic.errors import PydanticInvalidForJsonSchema
+from pydantic_core import PydanticOmit
 
 from synapse_spec.plugins.action import ActionLike, params_model_of, result_model_of
+from synapse_spec.plugins.errors import PluginLoadError
+from synapse_spec.plugins.schema_generator import ParamsSchema
 
 
 def params_schema(action: ActionLike) -> dict[str, Any]:
-    """What a spec may write under `params`; unknown names are refused, at any depth, unless a model takes extras."""
+    """What a spec may write under `params`; unknown names are refused, at any depth, unless a model says otherwise.
+
+    Raises:
+        PluginLoadError: A param is required that YAML has no values for.
+    """
     model = params_model_of(action)
-    if model is None:
-        return {"type": "object"}
-    schema = _with_root(model.model_json_schema(mode="validation"))
-    for part in _parts(schema):
-        if "properties" in part or "patternProperties" in part:
-            part.setdefault("additionalProperties", False)
-    return schema
+    return {"type": "object"} if model is None else _schema_of(model, "validation")
 
 
 def result_schema(action: ActionLike) -> dict[str, Any] | None:
-    """What the result looks like, or None where the action declares nothing."""
+    """What the result looks like, or None where the action declares nothing.
+
+    Raises:
+        PluginLoadError: A field of it has no form in JSON.
+    """
     model = result_model_of(action)
-    return None if model is None else _with_root(model.model_json_schema(mode="serialization"))
+    return None if model is None else _schema_of(model, "serialization")
 
 
-def _parts(schema: Any) -> Iterator[dict[str, Any]]:
-    """The schema and all schemas inside it."""
-    if not isinstance(schema, dict):
-        return
-    yield schema
-    for word in ("properties", "patternProperties", "$defs"):
-        for inner in schema.get(word, {}).values():
-            yield from _parts(inner)
-    for word in ("anyOf", "oneOf", "prefixItems"):
-        for inner in schema.get(word, ()):
-            yield from _parts(inner)
-    for word in ("items", "additionalProperties"):
-        yield from _parts(schema.get(word))
+def _schema_of(model: type[BaseModel], mode: Literal["validation", "serialization"]) -> dict[str, Any]:
+    try:
+        return _with_root(model.model_json_schema(mode=mode, schema_generator=ParamsSchema))
+    except (PydanticInvalidForJsonSchema, PydanticOmit) as error:
+        raise PluginLoadError(f"{model.__name__}: {getattr(error, 'message', 'it has no form in JSON')}") from None
 
 
 def _with_root(schema: dict[str, Any]) -> dict[str, Any]:

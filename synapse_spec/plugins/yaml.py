@@ -4,6 +4,7 @@ Owns yamlrocks. Used for config.yaml here, and for run specs and status files by
 """
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +15,7 @@ import yamlrocks
 from synapse_spec.plugins.errors import PluginError
 
 MAX_BYTES = 10 * 1024 * 1024
+MAX_DIGITS = 4300  # Python, and so json, reads no longer integers
 
 KeyPath = tuple[str | int, ...]
 
@@ -38,32 +40,36 @@ class Span:
 
 
 _START = Span(1, 1, 1, 1)
+_PLAIN = (int, bool, type(None))
+_INTEGER = re.compile(r"[-+]?(?:[1-9][0-9]*|0x[0-9A-Fa-f]+|0o[0-7]+)")
 
 
 def parse(data: bytes) -> list[Any]:
     """The documents of a YAML stream; an empty document is None.
 
     Raises:
-        YamlError: Syntax, duplicate keys, tags, non-string keys, NaN or infinities, an alias bomb, more than
-            1,000 levels or more than 10 MiB; with its place.
+        YamlError: Syntax, duplicate keys, tags, non-string keys, NaN, infinities, integers of more than 4,300 digits,
+            an alias bomb, more than 1,000 levels or more than 10 MiB; with its place.
     """
     if len(data) > MAX_BYTES:
-        raise YamlError(f"the file has {len(data):,} bytes; more than {MAX_BYTES:,} are not read")
+        raise YamlError(f"the file has more than {MAX_BYTES:,} bytes; that is not read")
     try:
         data.decode("utf-8")
+        if b"\0" in data:
+            above = source_lines(data[: data.index(b"\0")].decode("utf-8"))
+            raise YamlError("disallowed control character U+0000", len(above), len(above[-1]) + 1)
         documents = _load(data, yamlrocks.OPT_DUPLICATE_KEYS_ERROR)
-        problem = next(_not_json(documents), None)
+        problem = None if _is_json(documents) else next(_not_json(documents, data), None)
         if problem is None and b"!!" in data:
             # Core tags, such as !!set, are dropped silently; as tags of another name they are kept.
-            problem = next(_not_json(_load(data.replace(b"!!", b"!_"))), None)
+            problem = next(_not_json(_load(data.replace(b"!!", b"!_")), data), None)
     except yamlrocks.YAMLRocksDecodeError as error:
         message = error.message.rpartition(" at line ")[0] or error.message
         raise YamlError(message, error.line or 1, error.column or 1) from None
     except UnicodeDecodeError as error:
-        start = data.rfind(b"\n", 0, error.start) + 1
-        column = len(data[start : error.start].decode("utf-8")) + 1
+        above = source_lines(data[: error.start].decode("utf-8"))
         message = f"invalid UTF-8: the byte 0x{data[error.start]:02x}"
-        raise YamlError(message, data.count(b"\n", 0, error.start) + 1, column) from None
+        raise YamlError(message, len(above), len(above[-1]) + 1) from None
     if problem is not None:
         path, is_key, message = problem
         span = locate(data, int(path[0]), path[1:], key=is_key)
@@ -97,16 +103,36 @@ def locate(data: bytes, document: int, path: KeyPath, *, key: bool = False) -> S
     return found or _START
 
 
+def written(data: bytes, span: Span) -> str:
+    """The text at a place, as it stands in the file; "" for one of several lines."""
+    lines = _lines(data)
+    if span.end_line != span.line or span.line > len(lines):
+        return ""
+    return lines[span.line - 1][span.column - 1 : span.end_column - 1]
+
+
+def source_lines(text: str) -> list[str]:
+    """The lines of a file as YAML counts them."""
+    return re.split(r"\r\n|\r|\n", text.removeprefix("\ufeff"))
+
+
 def _span(value: Any) -> Span | None:
     if not hasattr(value, "__line__"):
         return None
-    return Span(value.__line__, value.__column__, value.__end_line__, value.__end_column__)
+    line, column, end_line, end_column = value.__line__, value.__column__, value.__end_line__, value.__end_column__
+    # An empty list or mapping is said to end where it begins.
+    return Span(line, column, end_line, end_column + 2 * ((line, column) == (end_line, end_column)))
 
 
 # A file with many problems is asked for many places.
 @lru_cache(maxsize=2)
 def _annotated(data: bytes) -> list[Any]:
     return list(yamlrocks.loads_all(data, option=yamlrocks.OPT_ANNOTATED | yamlrocks.OPT_ANNOTATE_NUMBERS))
+
+
+@lru_cache(maxsize=2)
+def _lines(data: bytes) -> list[str]:
+    return source_lines(data.decode("utf-8", errors="replace"))
 
 
 @lru_cache(maxsize=2)
@@ -128,7 +154,7 @@ def _load(data: bytes, option: int = 0) -> list[Any]:
 
 
 def _is_json(documents: list[Any]) -> bool:
-    """Whether JSON could hold the documents; quick, since nearly always it could. No recursion: see below."""
+    """Whether JSON surely holds the documents; quick, since nearly always it does. No recursion: see below."""
     pending: list[Any] = [documents]
     while pending:
         value = pending.pop()
@@ -139,14 +165,17 @@ def _is_json(documents: list[Any]) -> bool:
             value = value.values()
         for item in value:
             kind = type(item)
-            if kind is dict or kind is list:
+            if kind is str:
+                if len(item) > MAX_DIGITS:
+                    return False
+            elif kind is dict or kind is list:
                 pending.append(item)
-            elif kind is float and not math.isfinite(item):
+            elif not (kind in _PLAIN or (kind is float and math.isfinite(item))):
                 return False
     return True
 
 
-def _not_json(documents: list[Any]) -> Iterator[tuple[KeyPath, bool, str]]:
+def _not_json(documents: list[Any], data: bytes) -> Iterator[tuple[KeyPath, bool, str]]:
     """What JSON could not hold: path, whether it is the key there, and what is wrong.
 
     A loop rather than recursion: 1,000 levels are allowed.
@@ -165,6 +194,14 @@ def _not_json(documents: list[Any]) -> Iterator[tuple[KeyPath, bool, str]]:
                 yield (*path, key), False, _why_no_tag(item)
             elif isinstance(item, float) and not math.isfinite(item):
                 yield (*path, key), False, f"{item} is not a JSON number"
+            elif isinstance(item, str) and len(item) > MAX_DIGITS and _is_integer(data, (*path, key)):
+                yield (*path, key), False, f"an integer of more than {MAX_DIGITS:,} digits is not read"
+
+
+def _is_integer(data: bytes, path: KeyPath) -> bool:
+    """Whether a string is an integer, written without quotes, that the reader found too long to make one of."""
+    text = written(data, locate(data, int(path[0]), path[1:]))
+    return _INTEGER.fullmatch(text) is not None
 
 
 def _why_no_key(key: Any) -> str:

@@ -1,7 +1,7 @@
 """What plugins offer, as data: config, schemas and code digests, without importing their code where that is known.
 
 Facts come from the cache in `.synapse/` when no file they depend on has changed, else from schemas exported to
-`schemas/` when their code digest is current, else from importing the action. Used by `validate` and by the engine.
+`schemas/` when their code digest is current, else from importing the plugin. Used by `validate` and by the engine.
 """
 
 import hashlib
@@ -10,18 +10,24 @@ import os
 import sys
 import time
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import synapse_spec
 from synapse_spec.plugins import code
 from synapse_spec.plugins.errors import ActionNotFoundError, PluginError
+from synapse_spec.plugins.files import watched_files
 from synapse_spec.plugins.source import PluginSource
 from synapse_spec.spec.model import PluginRef
+from synapse_spec.spec.settings import read_settings
 
-_VERSION = f"{synapse_spec.__version__}/{sys.version_info.major}.{sys.version_info.minor}/1"
+if TYPE_CHECKING:
+    from synapse_spec.spec.diagnostics import Diagnostic
+
 # A file that was written less than this before it was looked at may be written again without its times changing.
 _RACY_SECONDS = 0.1
+_KEPT = ("code", "version", "env", "runtime_env", "entrypoints", "notes")
 
 
 class SchemasNotFresh(PluginError):
@@ -43,7 +49,7 @@ class ActionFacts:
 
 @dataclass(slots=True)
 class PluginFacts:
-    """What is known of one plugin; `actions` is filled as they are asked for."""
+    """What is known of one plugin; `actions` is filled as they are asked for, `notes` are warnings of its config."""
 
     source: PluginSource
     code: str
@@ -52,6 +58,7 @@ class PluginFacts:
     runtime_env: dict[str, Any]
     entrypoints: dict[str, str]
     state: dict[str, list[int]]
+    notes: list[dict[str, Any]] = field(default_factory=list)
     actions: dict[str, ActionFacts] = field(default_factory=dict)
     changed: bool = False
 
@@ -61,16 +68,36 @@ class Catalog:
 
     Args:
         workspace: The workspace folder; its cache is read, and written by `save`.
-        schemas: Folder of exported schemas, or None.
+        schemas: Folder of exported schemas; the one of the settings by default.
         offline: Never import a plugin's code.
+        live: Take nothing from the cache or from exported schemas.
+
+    Attributes:
+        settings: Those of the workspace.
     """
 
-    def __init__(self, workspace: Path, *, schemas: Path | None = None, offline: bool = False) -> None:
+    def __init__(
+        self, workspace: Path, *, schemas: Path | None = None, offline: bool = False, live: bool = False
+    ) -> None:
+        self.settings, self._wrong_settings = read_settings(workspace)
         self._workspace = workspace
         self._cache = workspace / ".synapse" / "cache" / "plugins"
-        self._schemas = schemas or workspace / "schemas"
+        self._schemas = schemas or self.settings.schemas
         self._offline = offline
+        self._live = live
         self._plugins: dict[PluginRef, PluginFacts | PluginError] = {}
+        self._contents: dict[str, dict[str, Any]] = {}
+
+    @property
+    def diagnostics(self) -> "list[Diagnostic]":
+        """What is wrong with the settings, and warnings of the configs of the plugins that were looked up."""
+        found = list(self._wrong_settings)
+        for plugin in self._plugins.values():
+            if isinstance(plugin, PluginFacts) and plugin.notes:
+                from synapse_spec.spec.config_checks import diagnosed
+
+                found += diagnosed(plugin.source.folder, plugin.notes)
+        return found
 
     def plugin(self, ref: PluginRef) -> PluginFacts:
         """The plugin behind a reference.
@@ -98,14 +125,23 @@ class Catalog:
             SchemasNotFresh: Offline, and nothing exported is current.
         """
         plugin = self.plugin(ref)
-        if name not in plugin.entrypoints:
-            offered = list(plugin.entrypoints)
-            listed = ", ".join(offered) or "none"
-            raise ActionNotFoundError(f"plugin {plugin.code!r} has no action {name!r}; it has {listed}", offered)
         if name not in plugin.actions:
             plugin.actions[name] = self._examine(plugin, name)
             plugin.changed = True
         return plugin.actions[name]
+
+    def code_of(self, ref: PluginRef, name: str) -> code.CodeDigest:
+        """The code of an action, without importing it.
+
+        Raises:
+            ActionNotFoundError: The plugin has none of that name.
+            PluginLoadError: A file of it is not valid Python, or missing.
+        """
+        plugin = self.plugin(ref)
+        if name in plugin.actions:
+            known = plugin.actions[name]
+            return code.CodeDigest(known.code, known.files, known.dynamic)
+        return code.code_digest(plugin.source, _entrypoint(plugin, name), self._workspace)
 
     def known_files(self, digest: str) -> dict[str, str] | None:
         """The files that made up a code digest seen here earlier, or None."""
@@ -127,58 +163,80 @@ class Catalog:
             source = PluginSource.from_module(ref.module, (self._workspace,))
         else:
             source = PluginSource.from_path(ref.path or "")
-        state = code.fingerprint(self._watched(source))
+        state = code.fingerprint(watched_files(source))
         cached = self._cached(source, state)
         if cached is not None:
             return cached
-        config = _discover(source, offline=self._offline)
-        actions = {name: config.get_action_entrypoint(name) for name in config.list_actions()}
+        from synapse_spec.spec.config_checks import misspelt_keys
+
+        discovery = self._discover(source)
+        config = discovery.config
         return PluginFacts(
-            source,
-            config.config.code,
-            config.config.version,
-            config.config.env,
-            config.config.runtime_env,
-            actions,
-            state,
+            source=source,
+            code=config.code,
+            version=config.version,
+            env=config.env,
+            runtime_env=config.runtime_env,
+            entrypoints={name: discovery.get_action_entrypoint(name) for name in discovery.list_actions()},
+            state=state,
+            notes=misspelt_keys(source, config),
         )
 
-    def _watched(self, source: PluginSource) -> Any:
-        yield from code.plugin_files(source)
-        if source.config_path.is_file():
-            yield source.config_path
+    def _discover(self, source: PluginSource) -> Any:
+        """The plugin's config; its code is only imported where neither that nor exported schemas list the actions."""
+        from synapse_spec.plugins.config import PluginConfig, read_config
+        from synapse_spec.plugins.discovery import PluginDiscovery
+        from synapse_spec.spec.exported import entries
+
+        name = source.module.replace(".", "-") if source.module else source.folder.name
+        config = PluginConfig(name=name, code=name)
+        if source.module is None and source.config_path.is_file():
+            config = read_config(source.config_path)
+        actions = config.actions or entries(self._exported(config.code), source, self._workspace)
+        if actions:
+            return PluginDiscovery(config.model_copy(update={"actions": actions}), source)
+        if self._offline:
+            raise SchemasNotFresh(f"the code of {name!r} would have to be imported to find its actions")
+        return PluginDiscovery.from_source(source)
+
+    def _exported(self, plugin: str) -> dict[str, Any]:
+        """What was exported for a plugin; with no actions where that cannot be believed."""
+        from synapse_spec.spec.exported import ENDING, NotUsable, read
+
+        if plugin not in self._contents:
+            try:
+                content = {} if self._live else read(self._schemas / f"{plugin}{ENDING}")
+            except NotUsable:
+                content = {}
+            self._contents[plugin] = content if content.get("plugin") == plugin else {"actions": {}}
+        return self._contents[plugin]
 
     def _examine(self, plugin: PluginFacts, name: str) -> ActionFacts:
-        entrypoint = plugin.entrypoints[name]
+        from synapse_spec.spec.exported import known_action
+
+        entrypoint = _entrypoint(plugin, name)
         digest = code.code_digest(plugin.source, entrypoint, self._workspace)
         files = (Path(os.path.normpath(plugin.source.folder / file)) for file in digest.files)
         plugin.state.update(code.fingerprint(path for path in files if str(path) not in plugin.state))
-        exported = self._exported(plugin, name, digest.digest)
-        if exported is not None:
-            description, params, result = exported
+        known = known_action(self._exported(plugin.code), name, entrypoint, digest.digest)
+        if known is not None:
+            description, params, result = known["description"], known["params"], known["result"]
         elif self._offline:
             raise SchemasNotFresh(f"no exported schema of {plugin.code}:{name} is current")
         else:
             description, params, result = _imported(plugin.source, entrypoint)
         return ActionFacts(entrypoint, description, digest.digest, digest.files, params, result, digest.dynamic)
 
-    def _exported(self, plugin: PluginFacts, name: str, digest: str) -> tuple[str, dict[str, Any], Any] | None:
-        try:
-            exported = json.loads((self._schemas / f"{plugin.code}.schema.json").read_bytes())
-            action = exported["actions"][name]
-            fresh = action["code"] == digest and isinstance(action["params"], dict)
-            return (action["description"], action["params"], action["result"]) if fresh else None
-        except (OSError, ValueError, LookupError, TypeError):
-            return None
-
     def _cache_path(self, source: PluginSource) -> Path:
         key = hashlib.sha256(json.dumps(source.to_wire()).encode()).hexdigest()[:24]
         return self._cache / f"{key}.json"
 
     def _cached(self, source: PluginSource, state: dict[str, list[int]]) -> PluginFacts | None:
+        if self._live:
+            return None
         try:
             stored = json.loads(self._cache_path(source).read_bytes())
-            if stored["version"] != _VERSION or not state.items() <= stored["state"].items():
+            if stored["version"] != _version() or not state.items() <= stored["state"].items():
                 return None
             outside = stored["state"].keys() - state.keys()
             if code.fingerprint(map(Path, outside)) != {path: stored["state"][path] for path in outside}:
@@ -198,9 +256,9 @@ class Catalog:
         newest = max((times[1] for times in plugin.state.values()), default=0) / 1e9
         if time.time() - newest < _RACY_SECONDS:
             return
-        facts = {name: getattr(plugin, name) for name in ("code", "version", "env", "runtime_env", "entrypoints")}
+        facts = {name: getattr(plugin, name) for name in _KEPT}
         facts["actions"] = {name: asdict(action) for name, action in plugin.actions.items()}
-        _write(self._cache_path(plugin.source), {"version": _VERSION, "state": plugin.state, "facts": facts})
+        _write(self._cache_path(plugin.source), {"version": _version(), "state": plugin.state, "facts": facts})
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
@@ -210,18 +268,22 @@ def _write(path: Path, content: dict[str, Any]) -> None:
     beside.replace(path)
 
 
-def _discover(source: PluginSource, *, offline: bool) -> Any:
-    from synapse_spec.plugins.config import read_config
-    from synapse_spec.plugins.discovery import PluginDiscovery
+@cache
+def _version() -> str:
+    """Changes by itself with Python and with our own code that facts are made by."""
+    package = Path(code.__file__).parent
+    ours = sorted(entry.name for entry in os.scandir(package) if entry.name.endswith(".py"))
+    states = code.fingerprint(path for path in (*(package / name for name in ours), Path(__file__)))
+    made_by = hashlib.sha256(repr([state[:2] for state in states.values()]).encode()).hexdigest()[:16]
+    return f"{synapse_spec.__version__}/{sys.version_info.major}.{sys.version_info.minor}/{made_by}"
 
-    if not offline:
-        return PluginDiscovery.from_source(source)
-    if source.module is None and source.config_path.is_file():
-        config = read_config(source.config_path)
-        if config.actions:
-            return PluginDiscovery(config, source)
-    name = source.module or source.folder.name
-    raise SchemasNotFresh(f"the code of {name!r} would have to be imported to find its actions")
+
+def _entrypoint(plugin: PluginFacts, name: str) -> str:
+    if name not in plugin.entrypoints:
+        offered = list(plugin.entrypoints)
+        listed = ", ".join(offered) or "none"
+        raise ActionNotFoundError(f"plugin {plugin.code!r} has no action {name!r}; it has {listed}", offered)
+    return plugin.entrypoints[name]
 
 
 def _imported(source: PluginSource, entrypoint: str) -> tuple[str, dict[str, Any], dict[str, Any] | None]:

@@ -4,15 +4,18 @@ Used by `load` for the envelope and by `validate` for params. A reference stands
 so what is said about the place of a reference is left out.
 """
 
-from copy import deepcopy
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import jsonschema_rs
 
 from synapse_spec.plugins.yaml import KeyPath
-from synapse_spec.spec.references import dig, find
+from synapse_spec.spec import formats
+from synapse_spec.spec.references import find
 
+# Nobody reads more of one document, and there may be a million.
+MOST_PROBLEMS = 100
 # What is said of a list or mapping as a whole, but depends on the values in it.
 _OF_THE_WHOLE = ("const", "contains", "enum", "not", "uniqueItems")
 
@@ -49,37 +52,55 @@ class Checker:
     """
 
     def __init__(self, schema: dict[str, Any], *, references: bool = True) -> None:
-        self._schema, self._validator = _compiled(schema)
+        self._schema, self._validator = schema, compiled(schema)
         self._references = references
+        self._explainer: Any = None
 
     def problems(self, instance: Any) -> list[Problem]:
-        """All that does not fit, by place; [] means valid."""
+        """What does not fit, by place, or enough of it; [] means valid."""
         if self._validator.is_valid(instance):
             return []
         open_paths = {path for path, _ in find(instance)} if self._references else set()
         errors: list[Any] | None
         try:
-            errors = [error for error in self._validator.iter_errors(instance) if not _vanishes(error, open_paths)]
+            found = (error for error in self._validator.iter_errors(instance) if not _vanishes(error, open_paths))
+            errors = list(islice(found, MOST_PROBLEMS))
         except ValueError:  # a wrong value of more levels than jsonschema-rs can hand over
             errors = None
         if errors == []:
             return []
-        from synapse_spec.spec.explain import explain
+        from synapse_spec.spec.explain import explain, explainer
 
-        return explain(self._schema, instance, open_paths, errors)
+        if self._explainer is None:
+            self._explainer = explainer(self._schema)
+        return explain(self._explainer, instance, open_paths, errors)
 
 
-def _compiled(schema: dict[str, Any]) -> tuple[dict[str, Any], jsonschema_rs.Draft202012Validator]:
-    try:
-        return schema, jsonschema_rs.Draft202012Validator(schema)
-    except jsonschema_rs.ValidationError as error:
-        *path, keyword = error.instance_path or [""]
-        if keyword != "pattern":
-            raise
-        # A regular expression that only Python knows: the params model goes by it, the schema goes without.
-        relaxed = deepcopy(schema)
-        dig(relaxed, tuple(path)).pop("pattern")
-        return _compiled(relaxed)
+def compiled(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
+    """What decides.
+
+    Raises:
+        ValueError: It is no valid schema.
+    """
+    asserted = formats.assertions(schema)
+    if not asserted:
+        return jsonschema_rs.Draft202012Validator(schema)
+    keywords = {name: _keyword(name) for name in asserted.keywords}
+    return jsonschema_rs.Draft202012Validator(
+        schema, formats=asserted.formats, validate_formats=True, keywords=keywords
+    )
+
+
+def _keyword(name: str) -> Any:
+    class Keyword:
+        def __init__(self, schema: dict[str, Any], limit: Any, _: list[str | int]) -> None:
+            self._test = formats.keyword_test(name, limit, schema)
+
+        def validate(self, instance: Any) -> None:
+            if not self._test(instance):
+                raise ValueError(name)
+
+    return Keyword
 
 
 def dotted(path: KeyPath) -> str:

@@ -3,15 +3,17 @@
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
-from unicodedata import combining, east_asian_width
+from unicodedata import category, east_asian_width
 
-from synapse_spec.plugins.yaml import Span
+from synapse_spec.plugins.yaml import Span, source_lines
 
 CODES = {
     "SS001": "a file cannot be read",
     "SS002": "the text is not valid YAML",
     "SS003": "the document is not a Run",
+    "SS004": "synapse.toml cannot be used",
     "SS101": "a value is not what its field takes",
     "SS102": "a required field is missing",
     "SS103": "an unknown field",
@@ -20,11 +22,13 @@ CODES = {
     "SS106": "a param has a value it cannot take",
     "SS107": "the params model refuses the params",
     "SS108": "two runs have the same name",
+    "SS109": "a value may be meant otherwise",
     "SS201": "the plugin is not found",
     "SS202": "the plugin's config.yaml cannot be used",
     "SS203": "the plugin has no such action",
     "SS204": "the plugin's code does not load",
     "SS205": "there is no fresh exported schema",
+    "SS206": "a key of the plugin's config.yaml may be misspelt",
     "SS301": "a reference is not well formed",
     "SS302": "a reference names nothing that exists",
     "SS303": "runs depend on each other in a circle",
@@ -34,7 +38,9 @@ CODES = {
     "SS402": "the plan is no longer true",
 }
 
-_WIDE = 120
+_WIDE = 100
+_NO_WIDTH = ("Mn", "Me", "Cf")
+_LONG_WORD = re.compile(r"([^\s/]{60})[^\s/]{20,}?([\"']?[:,]?)(?=[\s/]|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,7 @@ class Diagnostic:
         message: One line.
         path: The file as the user named it.
         span: Where in the file, 1-based; None for the file as a whole.
-        hint: The way out, shown under the caret.
+        hint: The way out, shown under the caret; may have several lines.
         pointer: JSON pointer into the document.
         severity: "error" or "warning".
     """
@@ -80,17 +86,17 @@ class Diagnostic:
         }
 
 
+def legible(message: str) -> str:
+    """One line, with names and keys cut that are longer than anybody would read; paths stay whole."""
+    return _LONG_WORD.sub(r"\1…\2", " ".join(message.split()))
+
+
 class InvalidSpec(Exception):
     """Something is invalid, so nothing runs; carries the diagnostics."""
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.diagnostics = sorted(diagnostics, key=lambda item: item.order)
         super().__init__(f"{len(self.diagnostics)} problem(s)")
-
-
-def source_lines(text: str) -> list[str]:
-    """The lines of a file as YAML counts them."""
-    return re.split(r"\r\n|\r|\n", text.removeprefix("\ufeff"))
 
 
 def render_text(diagnostic: Diagnostic, source: str | None, style: Callable[[str, str], str]) -> str:
@@ -105,35 +111,41 @@ def render_text(diagnostic: Diagnostic, source: str | None, style: Callable[[str
     place = f"{diagnostic.path}:{span.line}:{span.column}:" if span else f"{diagnostic.path}:"
     label = style(f"{diagnostic.severity}[{diagnostic.code}]:", diagnostic.severity)
     head = f"{style(place, 'place')} {label} {_printable(diagnostic.message)}"
-    hint = style(_printable(diagnostic.hint), "hint") if diagnostic.hint else ""
-    lines = source_lines(source) if source is not None else []
-    if span is None or span.line > len(lines):
-        return head + (f"\n      {hint}" if hint else "")
+    hints = [style(_printable(line), "hint") for line in (diagnostic.hint or "").split("\n") if line]
+    lines = _lines(source) if source is not None else []
+    if span is None or span.line > len(lines) or not lines[span.line - 1]:
+        return "\n      ".join([head, *hints])
     start, end = span.column - 1, span.end_column - 1 if span.end_line == span.line else span.column
-    text, start, end = _window(_printable(lines[span.line - 1]), start, max(end, start + 1))
+    text, start, end = _window(lines[span.line - 1], start, max(end, start + 1))
     carets = "^" * max(1, _width(text[start:end]))
     under = " " * _width(text[:start]) + style(carets, diagnostic.severity)
-    if hint:
-        far = _width(text[:start]) + len(carets) + len(diagnostic.hint or "") > _WIDE
-        under += f"\n      | {hint}" if far else f" {hint}"
-    return f"{head}\n{span.line:>5} | {text}\n      | {under}"
+    near = len(hints) == 1 and _width(text[:start]) + len(carets) + len(diagnostic.hint or "") <= _WIDE
+    below = [f"{under} {hints[0]}"] if near else [under, *hints]
+    return "\n      | ".join([f"{head}\n{span.line:>5} | {text}", *below])
+
+
+@lru_cache(maxsize=1)
+def _lines(source: str) -> list[str]:
+    """Many diagnostics are of one file, which may be large."""
+    return source_lines(source)
 
 
 def _window(text: str, start: int, end: int) -> tuple[str, int, int]:
     """What to show of a line that is too long, with the place moved along."""
     if len(text) <= _WIDE:
-        return text, start, end
+        return _printable(text), start, end
     left = max(0, min(start - _WIDE // 3, len(text) - _WIDE))
-    shown = text[left : left + _WIDE]
+    shown = _printable(text[left : left + _WIDE])
     shown = ("…" + shown[1:] if left else shown) + ("…" if left + _WIDE < len(text) else "")
     return shown, start - left, min(end - left, _WIDE)
 
 
 def _printable(text: str) -> str:
     """Without what a terminal would obey: escapes, control characters; a tab is shown, as it is often the cause."""
-    return "".join(char if char.isprintable() else "→" if char == "\t" else "\ufffd" for char in text)
+    shown = {"\t": "→", "\u200d": "\u200d"}  # the joiner of emoji is harmless
+    return "".join(char if char.isprintable() else shown.get(char, "\ufffd") for char in text)
 
 
 def _width(text: str) -> int:
     """Columns that a terminal takes for it."""
-    return sum(0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text)
+    return sum(0 if category(char) in _NO_WIDTH else 2 if east_asian_width(char) in "WF" else 1 for char in text)

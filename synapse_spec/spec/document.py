@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
+from itertools import islice
 from typing import Any
 
 from synapse_spec.plugins.yaml import KeyPath
 from synapse_spec.spec import references
-from synapse_spec.spec.check import Checker, Problem, dotted
+from synapse_spec.spec.check import MOST_PROBLEMS, Checker, Problem, dotted
 from synapse_spec.spec.envelope import LATER, RUN
 from synapse_spec.spec.model import API_VERSION
 
@@ -45,21 +46,29 @@ def is_ours(document: Any) -> bool:
 def check_document(document: Any) -> list[Finding]:
     """All that is wrong with it; one that is no Run is not looked at any further."""
     if not isinstance(document, dict) or not {"apiVersion", "kind"} & document.keys():
-        return [Finding("SS003", f"this is not a Run: it starts with 'apiVersion: {API_VERSION}' and 'kind: Run'")]
+        separate = "several runs are separated by ---, not written as a list" if isinstance(document, list) else None
+        message = f"this is not a Run: it starts with 'apiVersion: {API_VERSION}' and 'kind: Run'"
+        return [Finding("SS003", message, hint=separate)]
     kind, version = document.get("kind", "Run"), document.get("apiVersion", API_VERSION)
     if str(kind).casefold() != "run":
         near = get_close_matches(str(kind).capitalize(), ["Run"], 1)
         hint = "synapse writes it; name the spec instead" if kind == "RunStatus" else near and "did you mean 'Run'?"
-        return [Finding("SS003", f"this is of kind {kind!r}, not a Run", ("kind",), hint or None)]
+        return [Finding("SS003", f"this is of kind {_shown(kind)}, not a Run", ("kind",), hint or None)]
     if version != API_VERSION:
         hint = f"this version of synapse reads '{API_VERSION}'"
-        return [Finding("SS101", f"apiVersion: {version!r} is not known", ("apiVersion",), hint)]
+        return [Finding("SS101", f"apiVersion: {_shown(version)} is not known", ("apiVersion",), hint)]
     problems = _envelope().problems(document)
     if not problems:
-        return list(_stray_references(document))
-    stray = list(_stray_references(document))
+        return list(islice(_stray_references(document), MOST_PROBLEMS))
+    stray = list(islice(_stray_references(document), MOST_PROBLEMS))
     elsewhere = {finding.path for finding in stray}
     return stray + [_finding(item) for item in _placed(problems, document) if item.path not in elsewhere]
+
+
+def _shown(value: Any) -> str:
+    from synapse_spec.spec.wording import short
+
+    return short(value)
 
 
 def salvage(document: Any, findings: list[Finding]) -> dict[str, Any] | None:
@@ -93,25 +102,36 @@ def _stray_references(document: dict[str, Any]) -> Iterator[Finding]:
             case ("spec", "params", _, *_) | ("spec", "env", _) | ("metadata", "annotations", *_):
                 continue
             case _:
-                message = f"{dotted(path)}: '{reference}' cannot stand here"
+                message = f"{dotted(path)}: {_shown(str(reference))} cannot stand here"
                 yield Finding("SS301", message, path, "references are for the values in params and env")
 
 
 def _placed(problems: list[Problem], document: dict[str, Any]) -> Iterator[Problem]:
     """Fields that are known elsewhere are sent there; where their mapping is missing, that alone is said."""
-    homes = {item.text: _homes().get(item.text) for item in problems if item.kind == "unknown"}
+    unknown = [item for item in problems if item.kind == "unknown"]
+    crowded = {item.path[:-1] for item in unknown}
+    homes = {item.text: _homes().get(item.text) for item in unknown}
     for problem in problems:
-        name, home = problem.text, homes.get(problem.text)
+        home, lacking = homes.get(problem.text), _lacks(problem)
         if problem.kind == "unknown":
-            if home is None or home in document or len(problem.path) > 1:
+            if home is None or document.get(home.partition(".")[0]) is not None or len(problem.path) > 1:
                 yield replace(problem, hint=_way_out(problem))
-        elif problem.kind == "missing" and problem.path == () and name in homes.values():
+        elif strays := [name for name in document if lacking and homes.get(name) == lacking]:
             from synapse_spec.spec.wording import listed
 
-            strays = [stray for stray in document if homes.get(stray) == name]
             yield replace(problem, hint=f"put {listed(strays, 'and')} under it")
-        elif problem.kind != "missing" or home is None or home != dotted(problem.path):
+        elif problem.kind == "missing":
+            if home is None or home != dotted(problem.path):
+                yield problem
+        elif problem.path not in crowded:  # else there are too many keys because some are unknown
             yield problem
+
+
+def _lacks(problem: Problem) -> str | None:
+    """The mapping at the top that is missing, or has nothing under it."""
+    if problem.kind == "missing" and problem.path == ():
+        return problem.text
+    return str(problem.path[0]) if len(problem.path) == 1 and problem.text.startswith("null ") else None
 
 
 def _way_out(problem: Problem) -> str | None:
@@ -123,7 +143,7 @@ def _way_out(problem: Problem) -> str | None:
     if home is not None and home != parent and parent in ("", "metadata", "spec"):
         return f"it belongs under '{home}'"
     if parent == "spec" and problem.meant is None:
-        return f"{problem.hint}; what the action takes goes under 'params'"
+        return f"what the action takes goes under 'params'; {problem.hint}"
     return problem.hint
 
 

@@ -1,53 +1,96 @@
-"""The JSON Schema of the Run document that editors use: it checks the params of the action that a spec names. Pure.
+"""The JSON Schema of the Run document for editors: it checks and explains the params of the action that a spec names.
 
-Called by `export`.
+Called by `export`; pure. Its form is what language servers do well with: if/then leads from plugin and action to the
+params, patterns tell actions apart (a constant also fits while it is half typed), and each key is described once.
 """
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
-from synapse_spec.spec.envelope import DIALECT, RUN
+from synapse_spec.spec.describe import default_text, type_text
+from synapse_spec.spec.envelope import DIALECT, RUN, SPEC
 from synapse_spec.spec.model import PluginRef
+from synapse_spec.spec.wording import followed
 
 EDITOR_FILE = "synapse.schema.json"
+
 _DEFS = "#/$defs/"
 _NOTES = frozenset({"title", "description", "default", "examples", "deprecated"})
-_REFERENCE = {"type": "string", "pattern": r"\$\{\{"}
+# A list of one type, because editors join single ones: 'Expected "integer | string"'.
+_REFERENCE = {"title": "Reference", "type": ["string"], "pattern": r"\$\{\{"}
+_ANY_PARAMS = {"properties": {"params": SPEC["properties"]["params"]}}
 
 
 def editor_schema(plugins: dict[str, list[tuple[PluginRef, dict[str, Any]]]]) -> dict[str, Any]:
     """The Run document; params are checked by plugin and action, so that an editor completes the right ones.
 
+    Nothing is claimed of other plugins.
+
     Args:
-        plugins: For each code the references by which specs name the plugin, with its exported schema.
+        plugins: For each code the references by which specs name the plugin, with its exported schema; a path is the
+            end of the paths meant.
     """
-    rules, definitions = [], {}
-    for code in sorted(plugins):
-        for ref, schema in plugins[code]:
-            for name, action in schema["actions"].items():
-                params, prefix = dict(action["params"]), f"{code}.{name}."
-                for inner, definition in params.pop("$defs", {}).items():
-                    definitions[prefix + inner] = _open_to_references(_moved(definition, prefix))
-                rules.append(_rule(ref, name, _open_to_references(_moved(params, prefix))))
     run = {"$schema": DIALECT, **RUN}
-    return run | ({"allOf": rules} if rules else {}) | ({"$defs": definitions} if definitions else {})
+    definitions: dict[str, Any] = {"Reference": _REFERENCE}
+    rules: list[dict[str, Any]] = []
+    known: list[PluginRef] = []
+    for code in sorted(plugins):
+        refs = [ref for ref, _ in plugins[code]]
+        if actions := plugins[code][0][1]["actions"]:
+            rules.append({"if": _is_plugin(refs), "then": _of_plugin(code, actions, definitions)})
+            known += refs
+    if not rules:
+        return run
+    rules.append({"if": _is_plugin(known), "else": _ANY_PARAMS})
+    # What `params` may be stands in the rules alone: editors would offer it twice.
+    spec = SPEC | {"properties": SPEC["properties"] | {"params": True}, "allOf": rules}
+    return run | {"properties": RUN["properties"] | {"spec": spec}, "$defs": definitions}
 
 
-def _rule(ref: PluginRef, action: str, params: dict[str, Any]) -> dict[str, Any]:
-    if ref.path is not None:
-        folder = re.sub(r"([.*+?^${}()|\[\]\\/])", r"\\\1", ref.path.name)
-        plugin: dict[str, Any] = {"path": {"type": "string", "pattern": f"(^|/){folder}/?$"}}
-    else:
-        plugin = {"module": {"const": ref.module}}
-    match = {
-        "plugin": {"type": "object", "properties": plugin, "required": list(plugin)},
-        "action": {"const": action},
+def _is_plugin(refs: list[PluginRef]) -> dict[str, Any]:
+    """A spec that names one of these."""
+    paths = {ref.path.as_posix() for ref in refs if ref.path is not None}
+    modules = {ref.module for ref in refs if ref.module is not None}
+    plugin = {
+        "type": "object",
+        "properties": {
+            "path": _text(paths, "(^|/)", "/?$") if paths else False,
+            "module": _text(modules, "^", "$") if modules else False,
+        },
+        "additionalProperties": False,
+        "minProperties": 1,
     }
-    spec = {"type": "object", "properties": match, "required": ["plugin", "action"]}
-    then: dict[str, Any] = {"properties": {"params": params}}
-    if params.get("required"):
-        then["required"] = ["params"]
-    return {"if": {"properties": {"spec": spec}, "required": ["spec"]}, "then": {"properties": {"spec": then}}}
+    return {"properties": {"plugin": plugin}, "required": ["plugin"]}
+
+
+def _is_action(names: Iterable[str]) -> dict[str, Any]:
+    return {"properties": {"action": _text(names, "^", "$")}, "required": ["action"]}
+
+
+def _text(names: Iterable[str], begin: str, end: str) -> dict[str, Any]:
+    """One of the names; only what the regular expressions of all editors take escaped is."""
+    literal = (re.sub(r"([.*+?^${}()|\[\]\\/])", r"\\\1", name) for name in sorted(names))
+    return {"type": "string", "pattern": f"{begin}({'|'.join(literal)}){end}"}
+
+
+def _of_plugin(code: str, actions: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """What a spec of this plugin holds; the definitions that its params need are added to `definitions`."""
+    rules = []
+    for name, action in actions.items():
+        prefix = f"{code}.{re.sub(r'[^\w.-]', '_', name)}."
+        params = _moved(action["params"], prefix)
+        root = {"$defs": {prefix + inner: item for inner, item in params.pop("$defs", {}).items()}}
+        definitions.update({inner: _open(item, root) for inner, item in root["$defs"].items()})
+        about = {"description": action["description"]} if action["description"] else {}
+        opened = _open(params, root) | {"title": f"params of {code}:{name}"} | about
+        then: dict[str, Any] = {"properties": {"params": opened}}
+        if "required" in followed(params, root):
+            then["allOf"] = [{"required": ["params"]}]  # beside `properties` it would be offered twice
+        rules.append({"if": _is_action([name]), "then": then})
+    rules.append({"if": _is_action(actions), "else": _ANY_PARAMS})
+    descriptions = [action["description"] for action in actions.values()]
+    return {"properties": {"action": {"enum": list(actions), "enumDescriptions": descriptions}}, "allOf": rules}
 
 
 def _moved(schema: Any, prefix: str) -> Any:
@@ -61,26 +104,58 @@ def _moved(schema: Any, prefix: str) -> Any:
     return schema
 
 
-def _open_to_references(schema: dict[str, Any]) -> dict[str, Any]:
+def _open(schema: Any, root: dict[str, Any]) -> Any:
     """Each value inside may also be a string with `${{ }}`, whose value is known only at run time."""
+    if not isinstance(schema, dict):
+        return schema
     opened = dict(schema)
-    for word in ("properties", "patternProperties"):
-        if word in opened:
-            opened[word] = {name: _openable(field) for name, field in opened[word].items()}
+    required = schema.get("required", ())
+    if "properties" in schema:
+        opened["properties"] = {
+            name: _openable(_described(name, field, root, name in required), root)
+            for name, field in schema["properties"].items()
+        }
+    if "patternProperties" in schema:
+        opened["patternProperties"] = {
+            name: _openable(item, root) for name, item in schema["patternProperties"].items()
+        }
     for word in ("items", "additionalProperties"):
-        if isinstance(opened.get(word), dict):
-            opened[word] = _openable(opened[word])
-    if "prefixItems" in opened:
-        opened["prefixItems"] = [_openable(item) for item in opened["prefixItems"]]
+        if word in schema:
+            opened[word] = _openable(schema[word], root)
+    if "prefixItems" in schema:
+        opened["prefixItems"] = [_openable(item, root) for item in schema["prefixItems"]]
     for word in ("anyOf", "oneOf", "allOf"):
-        if word in opened:
-            opened[word] = [_open_to_references(item) for item in opened[word]]
+        if word in schema:
+            opened[word] = [_open(branch, root) for branch in schema[word]]
     return opened
 
 
-def _openable(field: Any) -> Any:
-    """`else` rather than `anyOf`: what is wrong with a value is then said as if there were no references."""
-    if not isinstance(field, dict) or "const" in field or not field.keys() - _NOTES:
+def _openable(field: Any, root: dict[str, Any]) -> Any:
+    """The value itself may be one too. `anyOf` is what editors complete values from."""
+    if not isinstance(field, dict):
         return field
     notes = {key: value for key, value in field.items() if key in _NOTES}
-    return notes | {"if": _REFERENCE, "else": _open_to_references(field)}
+    rules = _open({key: value for key, value in field.items() if key not in _NOTES}, root)
+    if not rules or "const" in rules or rules == {"type": "string"}:
+        return field
+    forms = rules["anyOf"] if rules.keys() == {"anyOf"} else [rules]
+    return notes | {"anyOf": [*forms, {"$ref": f"{_DEFS}Reference"}]}
+
+
+def _described(name: str, field: Any, root: dict[str, Any], is_required: bool) -> Any:
+    """The field with its type, limits and default in its description, where editors show them."""
+    if not isinstance(field, dict):
+        return field
+    facts = [type_text(field, root)]
+    if is_required:
+        facts.append("required")
+    elif field.get("default") is not None:
+        facts.append(f"default {default_text(field['default'])}")
+    about = [field["description"].strip()] if field.get("description") else []
+    # pydantic makes up a title for each field, which says nothing.
+    made_up = field.get("title") == name.title().replace("_", " ").strip()
+    dropped = {"title"} if made_up else set()
+    if not isinstance(field.get("default"), str | int | float):
+        dropped.add("default")
+    kept = {key: value for key, value in field.items() if key not in dropped}
+    return kept | {"description": "\n\n".join([*about, ", ".join(facts)])}

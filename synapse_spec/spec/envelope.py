@@ -1,6 +1,7 @@
 """The JSON Schema of a Run document without its params, which depend on the plugin. Pure data.
 
-`patternErrorMessage` says in words what a pattern takes; editors show it, and so do our diagnostics.
+`patternErrorMessage` says in words what a pattern takes; editors show it, and so do our diagnostics. For editors alone
+are `enumDescriptions`, and `markdownDescription` where a diagnostic is better off without a description.
 """
 
 from typing import Any
@@ -25,6 +26,7 @@ _SIZE = {
     "pattern": SIZE_PATTERN,
     "patternErrorMessage": "must be a number of bytes, or one with a unit, such as '512MiB' or '8GB'",
     "minimum": 0,
+    "examples": ["8GiB"],
 }
 
 
@@ -35,6 +37,7 @@ def _duration(description: str) -> dict[str, Any]:
         "patternErrorMessage": "must be a number of seconds, or a duration such as '90s', '10m' or '1h30m'",
         "minimum": 0,
         "description": description,
+        "examples": ["10m"],
     }
 
 
@@ -100,6 +103,7 @@ SPEC = _closed(
             "enum": [str(mode) for mode in ExecutionMode],
             "default": "local",
             "description": "local: this process; task: a warm Ray actor; job: a Ray job of its own.",
+            "enumDescriptions": ["In this process.", "On a warm Ray actor.", "As a Ray job of its own."],
         },
         "params": {"type": "object", "description": "What the action's params model takes."},
         "dependsOn": {
@@ -117,15 +121,23 @@ SPEC = _closed(
         "runtimeEnv": {"type": "object", "description": "Ray runtime_env, merged over the plugin's own."},
         "timeout": _duration("The longest an attempt may take, such as 2h."),
         "retry": RETRY,
-        "suspend": {"type": "boolean", "default": False, "description": "true: do not run it for now."},
+        "suspend": {"type": "boolean", "description": "true: do not run it for now; false by default."},
         "rerunOn": {
             "type": "array",
-            "items": {"enum": ["spec", "code", "inputs"]},
+            "items": {
+                "enum": ["spec", "code", "inputs"],
+                "enumDescriptions": [
+                    "What the spec says is computed.",
+                    "The code behind the action.",
+                    "The results that it refers to.",
+                ],
+            },
             "uniqueItems": True,
             "description": "Which changes make a succeeded run run again; all by default.",
         },
     },
     ("plugin", "action"),
+    title="Run spec",
     description="What to run, and how.",
 )
 
@@ -134,8 +146,8 @@ LATER = frozenset({"matrix", "maxParallel", "cluster"})
 
 RUN = _closed(
     {
-        "apiVersion": {"const": API_VERSION},
-        "kind": {"const": "Run"},
+        "apiVersion": {"const": API_VERSION, "markdownDescription": "The version of this format."},
+        "kind": {"const": "Run", "markdownDescription": "What this document is; tools pass over other kinds."},
         "metadata": _closed(
             {
                 "name": _NAME | {"description": "The run's name; unique in one apply."},

@@ -5,28 +5,27 @@ Called by `check`, and imported only where something does not fit.
 
 import re
 from collections.abc import Iterator
-from functools import cache
 from typing import Any
 
 import jsonschema_rs
 
 from synapse_spec.plugins.yaml import KeyPath
-from synapse_spec.spec import wording
-from synapse_spec.spec.check import Problem, may_vanish
+from synapse_spec.spec import formats, wording
+from synapse_spec.spec.check import MOST_PROBLEMS, Problem, may_vanish
 from synapse_spec.spec.wording import Failure
 
 
-def explain(schema: dict[str, Any], instance: Any, open_paths: set[KeyPath], errors: list[Any] | None) -> list[Problem]:
+def explain(validator: Any, instance: Any, open_paths: set[KeyPath], errors: list[Any] | None) -> list[Problem]:
     """The problems, by place.
 
     Args:
-        schema: Draft 2020-12.
+        validator: What `explainer` made of the schema.
         instance: What does not fit it.
         open_paths: Where references stand.
         errors: What jsonschema-rs found; None where it has too many levels for that.
     """
     try:
-        found = _explained(schema, instance, open_paths)
+        found = _explained(validator, instance, open_paths)
     except (RecursionError, re.error):  # jsonschema recurses as the document does, and knows Python's patterns only
         if errors is None:
             return [Problem((), "value", "a value has too many levels")]
@@ -42,11 +41,16 @@ def _unexplained(errors: list[Any]) -> list[Problem]:
     ]
 
 
-def _explained(schema: dict[str, Any], instance: Any, open_paths: set[KeyPath]) -> list[Problem]:
+def _explained(validator: Any, instance: Any, open_paths: set[KeyPath]) -> list[Problem]:
+    schema = validator.schema
     found: dict[tuple[KeyPath, str, str], Problem] = {}
-    for error in _explainer()(schema).iter_errors(instance):
+    for error in validator.iter_errors(instance):
         for problem in _problems(error, schema, open_paths):
             found.setdefault((problem.path, problem.kind, problem.text), problem)
+            if len(found) == MOST_PROBLEMS:
+                break
+        if len(found) == MOST_PROBLEMS:
+            break
     problems = found.values()
     explained = {(problem.path[:-1], problem.meant) for problem in problems if problem.meant}
     return sorted(
@@ -55,17 +59,41 @@ def _explained(schema: dict[str, Any], instance: Any, open_paths: set[KeyPath]) 
     )
 
 
-@cache
-def _explainer() -> Any:
-    from jsonschema import Draft202012Validator, ValidationError, validators
+def explainer(schema: dict[str, Any]) -> Any:
+    """A validator that takes what the one of `check` takes."""
+    from jsonschema import Draft202012Validator, FormatChecker, validators
 
-    def pattern(_: Any, limit: str, instance: Any, __: Any) -> Iterator[ValidationError]:
-        # Both must read patterns alike, and Python's regular expressions are another dialect.
-        if not jsonschema_rs.Draft202012Validator({"pattern": limit}).is_valid(instance):
-            yield ValidationError(limit)
-
+    asserted = formats.assertions(schema)
+    checker = FormatChecker(())
+    for name, test in asserted.formats.items():
+        checker.checks(name)(_of_strings(test))
+    keywords = {"pattern": _pattern} | {name: _keyword(name) for name in asserted.keywords}
     extend: Any = validators.extend
-    return extend(Draft202012Validator, {"pattern": pattern})
+    return extend(Draft202012Validator, keywords)(schema, format_checker=checker)
+
+
+def _of_strings(test: Any) -> Any:
+    return lambda value: not isinstance(value, str) or test(value)
+
+
+def _pattern(_: Any, limit: str, instance: Any, __: Any) -> Iterator[Any]:
+    # Both must read patterns alike, and Python's regular expressions are another dialect.
+    if not jsonschema_rs.Draft202012Validator({"pattern": limit}).is_valid(instance):
+        yield _error(limit)
+
+
+def _keyword(name: str) -> Any:
+    def check(_: Any, limit: Any, instance: Any, schema: Any) -> Iterator[Any]:
+        if not formats.keyword_test(name, limit, schema)(instance):
+            yield _error(limit)
+
+    return check
+
+
+def _error(limit: Any) -> Any:
+    from jsonschema import ValidationError
+
+    return ValidationError(str(limit))
 
 
 def _problems(error: Failure, root: dict[str, Any], open_paths: set[KeyPath]) -> Iterator[Problem]:
@@ -81,12 +109,32 @@ def _problems(error: Failure, root: dict[str, Any], open_paths: set[KeyPath]) ->
             for name in wording.unknown_names(error.instance, error.schema):
                 hint, meant = wording.suggest(name, error.instance, error.schema, root)
                 yield Problem((*path, name), "unknown", name, hint, on_key=True, meant=meant)
+        case _ if "propertyNames" in error.absolute_schema_path:
+            yield Problem((*path, error.instance), "value", _of_key(error), on_key=True)
         case "anyOf" | "oneOf" if error.context:
             yield from _of_best_branch(error, root, open_paths)
-        case _ if "propertyNames" in error.absolute_schema_path:
-            yield Problem((*path, error.instance), "value", f"the key {wording.said(error)}", on_key=True)
+        case "oneOf" if names := _names_of_one_field(error):
+            yield from _given_twice(error, names)
         case _:
             yield Problem(path, "value", wording.said(error), wording.help_with(error))
+
+
+def _of_key(error: Failure) -> str:
+    while error.context:
+        error = error.context[0]
+    said = wording.said(error) if error.validator else f"{wording.short(error.instance)} is not taken"
+    return f"the key {said}"
+
+
+def _names_of_one_field(error: Failure) -> list[str]:
+    return [name for branch in error.validator_value if isinstance(branch, dict) for name in branch.get("required", ())]
+
+
+def _given_twice(error: Failure, names: list[str]) -> Iterator[Problem]:
+    first, *others = [name for name in names if isinstance(error.instance, dict) and name in error.instance] or [""]
+    for name in others:
+        text = f"{name!r} is another name of {first!r}, which is given too"
+        yield Problem((*error.absolute_path, name), "value", text, "leave one of them out", on_key=True)
 
 
 def _of_best_branch(error: Failure, root: dict[str, Any], open_paths: set[KeyPath]) -> Iterator[Problem]:

@@ -4,8 +4,10 @@ import glob
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 from synapse_spec.plugins import yaml
@@ -13,13 +15,14 @@ from synapse_spec.plugins.enums import ExecutionMode
 from synapse_spec.plugins.source import CONFIG_NAME
 from synapse_spec.plugins.yaml import KeyPath
 from synapse_spec.spec import quantities, references
-from synapse_spec.spec.diagnostics import Diagnostic
+from synapse_spec.spec.diagnostics import Diagnostic, legible
 from synapse_spec.spec.document import API_GROUP, check_document, is_ours, salvage
 from synapse_spec.spec.model import PluginRef, Resources, Retry, Run, Secret, SpecFile
 
 _ENDINGS = (".yaml", ".yml")
 _STATUS_ENDINGS = (".status.yaml", ".status.yml")
 STDIN = "-"
+_MOST = 1000  # problems of one file
 
 
 @dataclass(slots=True)
@@ -41,37 +44,122 @@ class Loaded:
     broken: set[Path] = field(default_factory=set)
     hidden: bool = False
 
+    def add(self, other: "Loaded") -> None:
+        self.runs += other.runs
+        self.diagnostics += other.diagnostics
+        self.files += other.files
+        self.broken |= other.broken
+        self.hidden |= other.hidden
+
 
 def load(paths: Iterable[str]) -> Loaded:
     """Read the specs at `paths`: files, folders, globs, or `-` for standard input."""
     loaded = Loaded()
-    seen: set[Path] = set()
-    for name in paths:
-        before = len(loaded.runs) + len(loaded.diagnostics)
-        for shown, named in list(_expand(name)):
-            path = Path(os.path.abspath(shown))
-            if path not in seen:
-                seen.add(path)
-                _load_file(path, shown, named, loaded)
-            else:
-                before = -1
-        if before == len(loaded.runs) + len(loaded.diagnostics):
-            message = "no run spec in this folder" if os.path.isdir(name) else "no such file or folder"
-            loaded.diagnostics.append(Diagnostic("SS001", message, name))
+    for part in load_each(paths):
+        loaded.add(part)
     return loaded
+
+
+def load_each(paths: Iterable[str]) -> Iterator[Loaded]:
+    """The same file by file, for those who need not have all at once."""
+    seen: set[str] = set()
+    for name in paths:
+        empty = True
+        for shown, named in _expand(name):
+            path = os.path.abspath(shown)
+            if path in seen:
+                empty = False
+                continue
+            seen.add(path)
+            loaded = Loaded()
+            _load_file(Path(path), shown, named, loaded)
+            empty = empty and not loaded.runs and not loaded.diagnostics
+            yield loaded
+        if empty:
+            message = "no run spec in this folder" if os.path.isdir(name) else "no such file or folder"
+            yield Loaded(diagnostics=[Diagnostic("SS001", message, name)])
+
+
+def first_file(paths: Iterable[str]) -> Path | None:
+    """The first of the files at `paths`, read or not."""
+    return next((Path(os.path.abspath(shown)) for name in paths for shown, _ in _expand(name)), None)
+
+
+def slim(run: Run) -> Run:
+    """The run without what may be large; `whole` reads that again."""
+    nothing: dict[str, Any] = {}
+    return Run(
+        name=run.name,
+        file=run.file,
+        document=run.document,
+        spec=nothing,
+        plugin=run.plugin,
+        action=sys.intern(run.action),
+        mode=run.mode,
+        params=nothing,
+        depends_on=run.depends_on,
+        inputs=run.inputs,
+        env=nothing,
+        runtime_env=nothing,
+        labels=nothing,
+    )
+
+
+def whole(run: Run) -> Run:
+    """The run with all that `slim` took away; slim as it is where the file is no longer what it was."""
+    if run.spec:
+        return run
+    same = (item for item in _runs_again(run.file, _content(run.file)) if item.document == run.document)
+    return next(same, run)
+
+
+@lru_cache(maxsize=1)
+def _runs_again(file: SpecFile, data: bytes) -> list[Run]:
+    loaded = Loaded()
+    _load_text(file, data, True, loaded)
+    return loaded.runs
 
 
 def diagnose(run: Run | tuple[SpecFile, int], code: str, message: str, path: KeyPath = (), **more: Any) -> Diagnostic:
     """A diagnostic at a key path of a run's document; `on_key` points at the key instead of the value."""
     file, document = run if isinstance(run, tuple) else (run.file, run.document)
-    span = yaml.locate(file.data, document, path, key=more.pop("on_key", False))
-    key = yaml.locate(file.data, document, path, key=True)
-    if path and (span.end_line > span.line or span.line > key.line):
-        span = key  # a value that begins below its key, or goes on for lines, is not underlined
+    data = _content(file)
+    on_key = more.pop("on_key", False)
+    span = yaml.locate(data, document, path, key=on_key)
+    key = yaml.locate(data, document, path, key=True)
+    if not on_key:
+        from synapse_spec.spec.yaml11 import as_written
+
+        message, more["hint"] = as_written(message, more.get("hint"), yaml.written(data, span))
+    if path and (span.end_line > span.line or span.line != key.line or span.column < key.column):
+        span = key  # a value that begins below its key, goes on for lines, or is an alias, is not underlined
     if span.end_line > span.line:
         span = yaml.Span(span.line, span.column, span.line, span.column + 1)
     pointer = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path)
-    return Diagnostic(code, " ".join(message.split()), file.shown, span, pointer=pointer, **more)
+    return Diagnostic(code, legible(message), file.shown, span, pointer=pointer, **more)
+
+
+def written(run: Run, path: KeyPath) -> str:
+    """The value at a key path as it stands in the file; "" for one of several lines, and for an alias."""
+    data = _content(run.file)
+    span, key = (yaml.locate(data, run.document, path, key=key) for key in (False, True))
+    return yaml.written(data, span) if (span.line, span.column) >= (key.line, key.column) else ""
+
+
+def _content(file: SpecFile) -> bytes:
+    """What the file holds, for positions: read anew, since all of them together would be a lot to keep."""
+    if file.kept is not None:
+        return file.kept
+    try:
+        info = os.stat(file.path)
+        return _read_again(file.path, info.st_mtime_ns, info.st_size)
+    except OSError:  # gone meanwhile
+        return b""
+
+
+@lru_cache(maxsize=1)
+def _read_again(path: Path, _time: int, _size: int) -> bytes:
+    return path.read_bytes()
 
 
 def _expand(name: str) -> Iterator[tuple[str, bool]]:
@@ -89,13 +177,15 @@ def _expand(name: str) -> Iterator[tuple[str, bool]]:
                     yield os.path.normpath(os.path.join(folder, file)), False
     else:
         for match in sorted(glob.glob(name, recursive=True)):
-            if not match.endswith(_STATUS_ENDINGS):
+            if match == name:  # a pipe, or a link to nowhere
+                yield name, True
+            elif not match.endswith(_STATUS_ENDINGS):
                 yield from _expand(match)
 
 
 def _load_file(path: Path, shown: str, named: bool, loaded: Loaded) -> None:
     try:
-        data = sys.stdin.buffer.read() if shown == STDIN else path.read_bytes()
+        data, is_kept = _read(path, shown)
     except OSError as error:
         loaded.diagnostics.append(Diagnostic("SS001", f"cannot be read: {error.strerror}", shown))
         loaded.broken.add(path)
@@ -103,26 +193,46 @@ def _load_file(path: Path, shown: str, named: bool, loaded: Loaded) -> None:
         return
     if shown == STDIN:
         path, shown = Path.cwd() / "stdin.yaml", "<stdin>"
-    file = SpecFile(path, shown, data)
+    _load_text(SpecFile(path, shown, data if is_kept else None), data, named, loaded)
+
+
+def _load_text(file: SpecFile, data: bytes, named: bool, loaded: Loaded) -> None:
+    path, shown = file.path, file.shown
     try:
         documents = yaml.parse(data)
     except yaml.YamlError as error:
-        if named or API_GROUP.encode() in data:  # in a folder, other tools' files may be of their own kind
-            from synapse_spec.spec import syntax
+        if not named and API_GROUP.encode() not in data:  # in a folder, other tools' files may be of their own kind
+            return
+        from synapse_spec.spec.salvage import salvaged
 
-            loaded.diagnostics.append(syntax.diagnosed(error, data, shown))
-            loaded.broken.add(path)
-            loaded.hidden = True
-        return
+        found, data = salvaged(error, data, shown)
+        loaded.diagnostics += found
+        loaded.broken.add(path)
+        loaded.hidden = True
+        file, documents = replace(file, kept=data), yaml.parse(data)
     loaded.files.append(file)
     before = len(loaded.diagnostics)
     for index, document in enumerate(documents):
         if document is not None and (named or is_ours(document)):
             _load_document(file, index, document, loaded)
-    if named and all(document is None for document in documents):
+        if len(loaded.diagnostics) > before + _MOST:
+            loaded.hidden = True
+            break
+    if named and path not in loaded.broken and all(document is None for document in documents):
         loaded.diagnostics.append(Diagnostic("SS003", "the file holds no document", shown))
     if len(loaded.diagnostics) > before:
         loaded.broken.add(path)
+
+
+def _read(path: Path, shown: str) -> tuple[bytes, bool]:
+    """The bytes, no more of them than show that there are too many; and whether they cannot be read again."""
+    most = yaml.MAX_BYTES + 1
+    if shown == STDIN:
+        return sys.stdin.buffer.read(most), True
+    with open(path, "rb") as file:
+        info = os.fstat(file.fileno())
+        is_small = S_ISREG(info.st_mode) and info.st_size < most
+        return file.read(-1 if is_small else most), not S_ISREG(info.st_mode)
 
 
 def _load_document(file: SpecFile, index: int, document: Any, loaded: Loaded) -> None:
@@ -139,17 +249,13 @@ def _load_document(file: SpecFile, index: int, document: Any, loaded: Loaded) ->
 
 def _run(file: SpecFile, index: int, document: dict[str, Any]) -> Run:
     spec, metadata = document["spec"], document["metadata"]
-    plugin = spec["plugin"]
     inputs = tuple(dict.fromkeys(ref.run for _, ref in references.find(spec) if ref.run is not None))
     return Run(
         name=metadata["name"],
         file=file,
         document=index,
         spec=spec,
-        plugin=PluginRef(
-            Path(os.path.normpath(file.path.parent / plugin["path"])) if "path" in plugin else None,
-            plugin.get("module"),
-        ),
+        plugin=_plugin_ref(os.path.dirname(file.path), **spec["plugin"]),
         action=spec["action"],
         mode=ExecutionMode(spec.get("mode", "local")),
         params=spec.get("params", {}),
@@ -164,6 +270,11 @@ def _run(file: SpecFile, index: int, document: dict[str, Any]) -> Run:
         rerun_on=frozenset(spec.get("rerunOn", ("spec", "code", "inputs"))),
         labels=metadata.get("labels", {}),
     )
+
+
+@lru_cache(maxsize=256)
+def _plugin_ref(folder: str, path: str | None = None, module: str | None = None) -> PluginRef:
+    return PluginRef(Path(os.path.normpath(os.path.join(folder, path))) if path is not None else None, module)
 
 
 def _env_value(value: Any) -> str | Secret:

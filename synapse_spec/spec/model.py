@@ -62,12 +62,12 @@ class SpecFile:
     Attributes:
         path: Absolute.
         shown: As the user named it, for messages.
-        data: The bytes, for positions.
+        kept: The bytes, where they cannot be read again: of standard input and of pipes.
     """
 
     path: Path
     shown: str
-    data: bytes
+    kept: bytes | None = None
 
     @property
     def status_path(self) -> Path:
@@ -86,6 +86,11 @@ class Run:
         depends_on: Names of runs that must have succeeded first; those of references included.
         inputs: Names of runs whose results it refers to.
         timeout: Seconds, or None.
+        parent: Of a child of a matrix: the name of the run that has the matrix.
+        matrix: Of a child: its values.
+        max_parallel: The most siblings that are at work at once; None for any number.
+        fail_fast: Whether the failure of one sibling stops the others.
+        requested: The token of the annotation that asks for a run even if nothing has changed.
     """
 
     name: str
@@ -106,3 +111,8 @@ class Run:
     suspend: bool = False
     rerun_on: frozenset[str] = frozenset({"spec", "code", "inputs"})
     labels: dict[str, str] = field(default_factory=dict)
+    parent: str | None = None
+    matrix: dict[str, Any] = field(default_factory=dict)
+    max_parallel: int | None = None
+    fail_fast: bool = False
+    requested: str | None = None

@@ -1,6 +1,8 @@
 """Turns what is wrong with a plugin into a diagnostic of the run that names it. Called by `validate`."""
 
 import os
+import re
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,9 @@ from synapse_spec.spec.catalog import SchemasNotFresh
 from synapse_spec.spec.diagnostics import Diagnostic
 from synapse_spec.spec.load import diagnose
 from synapse_spec.spec.model import Run
+from synapse_spec.spec.wording import short
+
+_ENTRYPOINT = re.compile(r"\w+(\.\w+)*[:.]\w+(\.\w+)*")
 
 
 def plugin_problem(run: Run, error: PluginError) -> Diagnostic:
@@ -36,7 +41,7 @@ def plugin_problem(run: Run, error: PluginError) -> Diagnostic:
         case PluginNotFoundError():
             return diagnose(run, "SS201", error.message, ("spec", "plugin", "module"))
         case PluginLoadError():
-            return diagnose(run, "SS204", error.message, ("spec", "action"), hint=_install(details))
+            return _misnamed(run) or _not_loaded(run, error.message, details)
         case SchemasNotFresh():
             return diagnose(run, "SS205", error.message, ("spec", "action"), hint="run 'synapse schema export'")
     raise error
@@ -51,7 +56,9 @@ def _bad_config(message: str, path: str, line: int = 1, column: int = 1, **_: An
         return Diagnostic("SS202", message, shown)
     except yaml.YamlError as error:
         return syntax.diagnosed(error, data, shown, "SS202")
-    return Diagnostic("SS202", message, shown, yaml.Span(line, column, line, column + 1))
+    rest = yaml.written(data, yaml.Span(line, column, line, len(data) + 1))
+    word = re.match(r"[^\s,\[\]{}:]+", rest)
+    return Diagnostic("SS202", message, shown, yaml.Span(line, column, line, column + (word.end() if word else 1)))
 
 
 def _no_action(run: Run, offered: list[str]) -> Diagnostic:
@@ -72,9 +79,53 @@ def _no_folder(run: Run, path: Path) -> Diagnostic:
     return diagnose(run, "SS201", f"there is no folder {written!r}", ("spec", "plugin", "path"), hint=hint)
 
 
-def _install(details: dict[str, Any]) -> str | None:
-    missing = details.get("missing")
-    return f"install {missing!r} here, or export the schemas where it is installed" if missing else None
+def _not_loaded(run: Run, message: str, details: dict[str, Any]) -> Diagnostic:
+    missing, entry = details.get("missing"), _entrypoint(run)
+    hint = f"install {missing!r} here, or export the schemas where it is installed" if missing else None
+    if hint is None and entry is not None and "entrypoint" in message:
+        hint = f"it is named at {entry.shown}:{entry.span.line}"
+    return diagnose(run, "SS204", message, ("spec", "action"), hint=hint)
+
+
+def _misnamed(run: Run) -> Diagnostic | None:
+    """An entrypoint in the config that names no object, at its place."""
+    entry = _entrypoint(run)
+    if entry is None or run.plugin.path is None:
+        return None
+    folder, text = run.plugin.path, entry.text.strip()
+    module, *names = re.split(r"[\s:]+", text)
+    module = module.replace("/", ".").removesuffix(".py")
+    if not names and (folder / f"{module.replace('.', '/')}.py").is_file():
+        message = f"{short(text)} is a module; an entrypoint also says what in it"
+        return Diagnostic("SS202", message, entry.shown, entry.span, f"write '{module}:NAME'")
+    if _ENTRYPOINT.fullmatch(text):
+        return None
+    meant = ":".join([module, *names])
+    hint = f"write '{meant}'" if _ENTRYPOINT.fullmatch(meant) else "it is written as 'package.module:Name'"
+    return Diagnostic("SS202", f"{short(text)} is no entrypoint", entry.shown, entry.span, hint)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entrypoint:
+    text: str
+    shown: str
+    span: yaml.Span
+
+
+def _entrypoint(run: Run) -> _Entrypoint | None:
+    """What the config says that the action is, and where."""
+    if run.plugin.path is None:
+        return None
+    path = run.plugin.path / CONFIG_NAME
+    try:
+        data = path.read_bytes()
+        entry = yaml.parse(data)[0]["actions"][run.action]
+    except (OSError, PluginError, LookupError, TypeError):
+        return None
+    place: yaml.KeyPath = ("actions", run.action)
+    if isinstance(entry, dict):
+        entry, place = entry.get("entrypoint"), (*place, "entrypoint")
+    return _Entrypoint(entry, _shown(path), yaml.locate(data, 0, place)) if isinstance(entry, str) else None
 
 
 def _shown(path: str | Path) -> str:

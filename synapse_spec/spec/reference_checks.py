@@ -3,24 +3,27 @@
 Pure; called by `validate`.
 """
 
+import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
-from synapse_spec.plugins.yaml import KeyPath
+from synapse_spec.plugins.yaml import KeyPath, Span
 from synapse_spec.spec import references, wording
 from synapse_spec.spec.check import dotted
 from synapse_spec.spec.diagnostics import Diagnostic
-from synapse_spec.spec.load import diagnose
+from synapse_spec.spec.load import diagnose, written
 from synapse_spec.spec.model import Run
 from synapse_spec.spec.references import Reference
 
 KNOWN_VALUES = ("run.name", "spec.dir", "workspace.root", "git.commit")
 _LATER = ("matrix",)
-_LEAVES = ("string", "number", "integer", "boolean", "array")
-_RESULT_WORDS = ("results", "output", "outputs", "Result")
+_RESULT_WORDS = ("result", "results", "output", "outputs", "Result")
 
-ResultOf = Callable[[str], dict[str, Any] | None]
+# By the name of a run: its plugin and action, as `demo:train`, and the schema of its result; None: nothing is known.
+ResultOf = Callable[[str], tuple[str, dict[str, Any]] | None]
+_OURS = ("synapse", {"type": "string"})
 
 
 def form(run: Run) -> Iterator[Diagnostic]:
@@ -28,7 +31,8 @@ def form(run: Run) -> Iterator[Diagnostic]:
     for path, reference in references.find({key: run.spec[key] for key in ("params", "env") if key in run.spec}):
         said = _misshapen(reference)
         if said is not None:
-            yield diagnose(run, "SS301", said[0], ("spec", *path), hint=said[1])
+            place = ("spec", *path)
+            yield _pointed(run, place, reference, diagnose(run, "SS301", said[0], place, hint=said[1]))
 
 
 def fit(run: Run, params: dict[str, Any], result_of: ResultOf) -> Iterator[Diagnostic]:
@@ -37,25 +41,42 @@ def fit(run: Run, params: dict[str, Any], result_of: ResultOf) -> Iterator[Diagn
     Args:
         run: The run.
         params: The schema of its params.
-        result_of: The schema of another run's result; None where nothing is known of it.
+        result_of: What is known of another run's result.
     """
     for path, reference in references.find(run.params):
         if _misshapen(reference):
             continue
-        result = result_of(reference.run) if reference.run is not None else {"type": "string"}
-        found, lacking = _follow(result, reference.parts[3:])
+        label, result = (result_of(reference.run) if reference.run is not None else _OURS) or ("", None)
+        found, lacking = wording.follow(result, reference.parts[3:])
+        place = ("spec", "params", *path)
         if lacking is not None:
-            message = f"the result of run {reference.run!r} has no {dotted(lacking)!r}"
-            yield diagnose(run, "SS304", message, ("spec", "params", *path), hint=_offer(lacking, found))
+            message = f"the result of run {reference.run!r} has no {wording.short(dotted(lacking))}"
+            hint = _offer(lacking, found, label)
+            yield _pointed(run, place, reference, diagnose(run, "SS304", message, place, hint=hint))
         elif not references.is_whole(references.dig(run.params, path)):
-            yield from _typed(run, path, "a text with a reference in it", {"type": "string"}, params)
+            said = _mismatch("a text with a reference in it", {"type": "string"}, params, path)
+            if said:
+                yield diagnose(run, "SS304", said, place)
         elif found is not None:
-            yield from _typed(run, path, reference.text, wording.inlined(found, result), params)
+            said = _mismatch(reference.text, wording.inlined(found, result), params, path)
+            hint = None if reference.run is None else _declared(label, result)
+            if said:
+                yield diagnose(run, "SS304", said, place, hint=hint)
+
+
+def _pointed(run: Run, path: KeyPath, reference: Reference, found: Diagnostic) -> Diagnostic:
+    """The diagnostic at the reference itself, where it stands within a longer text."""
+    pattern = rf"\$\{{\{{\s*{re.escape(reference.text)}(\s*\}}\}})?"
+    match = re.search(pattern, written(run, path))
+    if found.span is None or match is None:
+        return found
+    line, start = found.span.line, found.span.column + match.start()
+    return replace(found, span=Span(line, start, line, start + len(match[0])))
 
 
 def _misshapen(reference: Reference) -> tuple[str, str] | None:
     """Message and hint, or None for a reference that is well formed."""
-    parts, shown = reference.parts, f"'{reference}'"
+    parts, shown = reference.parts, f"'{wording.cut(str(reference))}'"
     if not reference.closed:
         return f"{shown} is never closed", "end it with }}"
     if not parts:
@@ -66,6 +87,8 @@ def _misshapen(reference: Reference) -> tuple[str, str] | None:
         return None
     if parts[0] in _LATER:
         return f"{shown} is unknown", "not supported by this version"
+    if parts[0] in ("run", "result", "results") and len(parts) > 2:
+        return f"{shown} is unknown", _as_result(("runs", *parts[1:]))
     near = get_close_matches(dotted(parts), KNOWN_VALUES, 1, 0.7)
     known = f"there are {', '.join(KNOWN_VALUES)} and runs.NAME.result"
     return f"{shown} is unknown", f"did you mean {near[0]}?" if near else known
@@ -78,52 +101,33 @@ def _as_result(parts: KeyPath) -> str:
     return f"write {dotted(('runs', parts[1], 'result', *rest))}"
 
 
-def _offer(lacking: KeyPath, schema: Any) -> str | None:
-    known = list(schema.get("properties", {}))
-    near = get_close_matches(str(lacking[-1]), known, 1)
+def _offer(lacking: KeyPath, schema: dict[str, Any], label: str) -> str | None:
+    near = get_close_matches(str(lacking[-1]), schema.get("properties", {}), 1)
     if near:
-        return f"did you mean {near[0]!r}?"
+        return f"did you mean {near[0]!r}? ({_kind(schema, near[0])}, of {label})"
     if schema.get("type") == "array":
         return "it is a list; its first item is [0]"
-    return f"it has {', '.join(known)}" if known else f"it is {wording.kind(schema)}"
+    return _declared(label, schema) if schema.get("properties") else f"it is {wording.kind(schema)}"
 
 
-def _typed(run: Run, path: KeyPath, subject: str, given: Any, params: dict[str, Any]) -> Iterator[Diagnostic]:
-    """Whether what is given has a type that the param takes."""
-    target, unknown = _follow(params, path)
+def _declared(label: str, schema: Any) -> str | None:
+    """What the upstream action says of its result."""
+    fields = [f"{name} ({_kind(schema, name)})" for name in schema.get("properties", {})]
+    return f"{label} gives {', '.join(fields) or wording.kind(schema)}"
+
+
+def _kind(schema: dict[str, Any], name: str) -> str:
+    return wording.listed(wording.kinds_at(schema, (name,)), "or", str) or "anything"
+
+
+def _mismatch(subject: str, given: Any, params: dict[str, Any], path: KeyPath) -> str | None:
+    """What is wrong where what is given has no type that the param takes."""
+    target, unknown = wording.follow(params, path)
     taken = wording.inlined(target, params) if target is not None and unknown is None else {}
     ours, theirs = _types(given), _types(taken)
-    if ours and theirs and not ours & theirs:
-        message = f"{subject} is {wording.kind(given)}; {dotted(path)} takes {wording.kind(taken)}"
-        yield diagnose(run, "SS304", message, ("spec", "params", *path))
-
-
-def _follow(schema: Any, path: KeyPath) -> tuple[Any, KeyPath | None]:
-    """The schema at `path`; or the one that lacks a part, and the path to that part. (None, None): nothing is known."""
-    node: Any = schema
-    for depth, part in enumerate(path, 1):
-        node = _present(wording.followed(node, schema), schema)
-        known = node.get("properties", {})
-        if part in known:
-            node = known[part]
-        elif isinstance(part, int) and node.get("type") == "array":
-            node = node.get("items")
-        elif node.get("type") in _LEAVES or (known and node.get("additionalProperties", False) is False):
-            return node, path[:depth]
-        else:
-            node = node.get("additionalProperties")
-        if not isinstance(node, dict):
-            return None, None
-    return node, None
-
-
-def _present(node: dict[str, Any], root: Any) -> dict[str, Any]:
-    """Of something or null the something; nothing is known where it may be of several forms."""
-    branches = node.get("anyOf") or node.get("oneOf")
-    if not branches:
-        return node
-    forms = [form for form in (wording.followed(branch, root) for branch in branches) if form.get("type") != "null"]
-    return forms[0] if len(forms) == 1 else {}
+    if not (ours and theirs) or ours & theirs:
+        return None
+    return f"{wording.cut(subject)} is {wording.kind(given)}; {dotted(path)} takes {wording.kind(taken)}"
 
 
 def _types(node: dict[str, Any]) -> set[str]:

@@ -39,6 +39,11 @@ class Reference:
             return str(self.parts[1])
         return None
 
+    @property
+    def gathers(self) -> bool:
+        """Whether it takes the results of all children of a matrix, as a list."""
+        return self.parts[2:3] == ("results",)
+
 
 def parse(text: str) -> Reference:
     """The reference that stands between `${{` and `}}`."""
@@ -68,12 +73,13 @@ def _mentions(value: Any) -> bool:
     pending = [value]
     while pending:
         item = pending.pop()
-        if isinstance(item, str):
+        kind = type(item)
+        if kind is str:
             if "${{" in item:
                 return True
-        elif isinstance(item, dict):
+        elif kind is dict:
             pending.extend(item.values())
-        elif isinstance(item, list):
+        elif kind is list:
             pending.extend(item)
     return False
 

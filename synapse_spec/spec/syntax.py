@@ -4,12 +4,19 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from synapse_spec.plugins.yaml import Span, YamlError
-from synapse_spec.spec.diagnostics import Diagnostic, source_lines
+from synapse_spec.plugins.yaml import Span, YamlError, source_lines
+from synapse_spec.spec.diagnostics import Diagnostic
+from synapse_spec.spec.wording import cut
 
+_CANNOT_START = "a value cannot start with {0} unless it is quoted"
+_BACKSLASH = "use single quotes, or write \\\\ for a backslash"
+_QUOTE = "inside '…' a ' is written '', inside \"…\" a \" is \\\""
 _UNEVEN_LIST = "the items of the list are not indented alike"
 _CONFLICT = re.compile(r"<{7}( |$)")
+_CLOSING = {"[": "]", "{": "}"}
 _BRACKET = re.compile(r"[\[{}\]]")
+_TOKEN = re.compile(r"[^\s,\[\]{}:\"'#][^\s,\[\]{}:]*(?::[^\s,\[\]{}:]+)*")
+_SECOND_COLON = re.compile(r"[{,]\s*[^\s,{}\[\]:]+:\s[^,{}\[\]:]*(:)\s")
 _OPENING_QUOTE = re.compile(r"""(?:^|[\s\[{,])(["'])""")
 
 
@@ -59,7 +66,10 @@ def diagnosed(error: YamlError, data: bytes, shown: str, code: str = "SS002") ->
     text = _Text(source_lines(data.decode("utf-8", errors="replace")), error.line, error.column)
     said = _conflict(text) or _first(error.message, text)
     line, column = said.line or error.line, said.column or error.column
-    return Diagnostic(code, said.message, shown, Span(line, column, line, column + 1), said.hint)
+    token = _TOKEN.match(text.lines[line - 1], column - 1) if line <= len(text.lines) else None
+    return Diagnostic(
+        code, said.message, shown, Span(line, column, line, token.end() + 1 if token else column + 1), said.hint
+    )
 
 
 def _first(message: str, text: _Text) -> _Said:
@@ -67,7 +77,7 @@ def _first(message: str, text: _Text) -> _Said:
         match = re.search(pattern, message)
         if match is not None:
             return answer(match, text)
-    return _Said(message)
+    return _Said(cut(message))
 
 
 def _conflict(text: _Text) -> _Said | None:
@@ -81,7 +91,7 @@ def _conflict(text: _Text) -> _Said | None:
 def _duplicate(match: re.Match[str], text: _Text) -> _Said:
     key, indent = match[1], len(text.before)
     again = re.compile(rf"""(?:^|[\s{{,])["']?{re.escape(key)}["']?\s*:""")
-    said = f"the key {key!r} is given twice"
+    said = f"the key {cut(repr(key))} is given twice"
     if again.search(text.before):
         return _Said(said, "remove one of them")
     for number in range(text.line - 1, 0, -1):
@@ -110,8 +120,7 @@ def _misplaced(match: re.Match[str], text: _Text) -> _Said:
     inline = re.match(r"\s*(?:- )*([^\s:][^:]*):\s+(\S.*)", row)
     if inline and inline.end(1) + 1 < text.column:
         value = re.split(r"\s#", inline[2])[0].strip()
-        quoted = value.replace('"', '\\"')
-        return _Said("a value that holds ': ' must be quoted", f'write {inline[1]}: "{quoted}"')
+        return _Said("a value that holds ': ' must be quoted", f"write {cut(inline[1])}: {_quoted(value)}")
     number, above = text.above()
     outer = len(above) - len(above.lstrip())
     if indent > outer:
@@ -124,7 +133,7 @@ def _misplaced(match: re.Match[str], text: _Text) -> _Said:
 def _no_colon(_: re.Match[str], text: _Text) -> _Said:
     glued = re.match(r"\s*(?:- )*([^\s:]+):(\S.*)", text.row)
     if glued:
-        hint = f"write '{glued[1]}: {glued[2].rstrip()}'"
+        hint = f"write '{cut(glued[1])}: {cut(glued[2].rstrip())}'"
         return _Said("there is no blank after the colon", hint, column=glued.end(1) + 1)
     return _Said("this is neither 'key: value' nor a list item", "a key is followed by a colon and a blank")
 
@@ -143,13 +152,17 @@ def _open_bracket(_: re.Match[str], text: _Text) -> _Said:
     reference = re.search(r"\$\{\{.*?\}\}", text.row)
     if reference and reference.start() < text.column <= reference.end():
         said = "a reference inside { } or [ ] must be quoted"
-        return _Said(said, f'write "{reference[0]}"', column=reference.start() + 1)
+        return _Said(said, f'write "{cut(reference[0])}"', column=reference.start() + 1)
     opened = _innermost_open(text.lines)
     if opened is None:
-        return _Said("a comma is missing between two entries")
+        return _Said("a comma is missing between two entries", "put one before this")
     bracket, line, column = opened
-    closing = {"[": "]", "{": "}"}[bracket]
-    return _Said(f"the {bracket} is never closed", f"end it with {closing}", line, column)
+    return _Said(f"the {bracket} is never closed", f"end it with {_CLOSING[bracket]}", line, column)
+
+
+def _mismatched(match: re.Match[str], _: _Text) -> _Said:
+    said = f"this {match[1]} cannot close the {match[2]} before it"
+    return _Said(said, f"put {_CLOSING[match[2]]} in its place, or before it")
 
 
 def _innermost_open(lines: list[str]) -> tuple[str, int, int] | None:
@@ -175,26 +188,40 @@ def _key(match: re.Match[str], text: _Text) -> _Said:
         return _Said("a key must be a string, not a list or a mapping")
     word = {"None": "null", "True": "true", "False": "false"}.get(match[1], match[1])
     if word == "null" and not re.search(r"(null|~)\s*:", text.row, re.IGNORECASE):
-        return _Said("there is no key before the colon", "is a comma missing, or a key?")
+        second = _SECOND_COLON.search(text.row)
+        column = second and second.start(1) + 1
+        return _Said("there is no key before the colon", "is a comma missing, or a key?", column=column)
     at = re.search(rf"\b{re.escape(word)}\s*:", text.row, re.IGNORECASE)
     return _Said(f"a key must be a string, and {word} is not", f'quote it: "{word}"', column=at and at.start() + 1)
 
 
 def _tag(match: re.Match[str], text: _Text) -> _Said:
     tag = match[1]
+    said = f"the tag {cut(tag)} is not taken: values are plain JSON"
     for number in range(text.line, max(text.line - 3, 0), -1):
         at = text.lines[number - 1].rfind(tag) if number <= len(text.lines) else -1
         if at >= 0:
-            return _Said(f"the tag {tag} is not taken: values are plain JSON", "write the value itself", number, at + 1)
-    return _Said(f"the tag {tag} is not taken: values are plain JSON", "write the value itself")
+            return _Said(said, "write the value itself", number, at + 1)
+    return _Said(said, "write the value itself")
 
 
 def _quote_it(said: str) -> Callable[[re.Match[str], _Text], _Said]:
-    return lambda match, text: _Said(said.format(*match.groups()), f'quote it: "{text.value}"')
+    return lambda match, text: _Said(said.format(*map(cut, match.groups())), f"quote it: {_quoted(text.value)}")
 
 
 def _plainly(said: str, hint: str | None = None) -> Callable[[re.Match[str], _Text], _Said]:
-    return lambda match, text: _Said(said.format(*match.groups()), hint)
+    return lambda match, text: _Said(said.format(*map(cut, match.groups())), hint)
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{cut(escaped)}"'
+
+
+def _no_number(_: re.Match[str], text: _Text) -> _Said:
+    if not re.search(r"\d", text.value):
+        return _Said(f"{cut(text.value)} is no number that JSON knows", "leave it out, or quote it as text")
+    return _Said(f"{cut(text.value)} is too large for a number", f"quote it if it is text: {_quoted(text.value)}")
 
 
 _ANSWERS: list[tuple[str, Callable[[re.Match[str], _Text], _Said]]] = [
@@ -208,33 +235,20 @@ _ANSWERS: list[tuple[str, Callable[[re.Match[str], _Text], _Said]]] = [
         _open_bracket,
     ),
     (r"multiline flow collection cannot be", _plainly("a key must be a string on one line")),
-    (r"mismatched flow collection: '(.)' cannot close a '(.)'", _plainly("this {0} cannot close the {1} before it")),
+    (r"mismatched flow collection: '(.)' cannot close a '(.)'", _mismatched),
     (r"unexpected '(.)' with no open", _plainly("there is no bracket that this {0} closes", "quote it if it is text")),
     (r"empty flow entry", _plainly("there is nothing between two commas", "remove one of them")),
-    (
-        r"unexpected content after quoted",
-        _plainly(
-            "there is more text after the closing quote", "inside '…' a ' is written '', inside \"…\" a \" is \\\""
-        ),
-    ),
-    (
-        r"unexpected content after flow",
-        _plainly("there is more text after the closing bracket", "quote the whole of it if it is text"),
-    ),
-    (r"'(.)' is a reserved indicator", _quote_it("a value cannot start with {0} unless it is quoted")),
-    (
-        r"plain scalar cannot (?:start with|be a bare) '(.)'",
-        _quote_it("a value cannot start with {0} unless it is quoted"),
-    ),
+    (r"content after quoted", _plainly("there is more text after the closing quote", _QUOTE)),
+    (r"content after flow", _plainly("there is more text after the closing bracket", "quote it if it is text")),
+    (r"'(.)' is a reserved indicator", _quote_it(_CANNOT_START)),
+    (r"plain scalar cannot (?:start with|be a bare) '(.)'", _quote_it(_CANNOT_START)),
     (r"unknown alias: \*(.*)", _quote_it("a value that starts with * is an alias, and there is no anchor &{0}")),
     (r"expected (?:alias|anchor) name", _quote_it("a value cannot start with * or & unless it is quoted")),
-    (
-        r"unknown escape character: '(.*)'",
-        _plainly("{0} means nothing inside double quotes", "use single quotes, or write \\\\ for a backslash"),
-    ),
+    (r"unknown escape character: '(.*)'", _plainly("{0} means nothing inside double quotes", _BACKSLASH)),
     (r"a key must be a string, and (.*) is not", _key),
     (r"the tag (\S+) is not allowed", _tag),
-    (r"(\S+) is not a JSON number", _plainly("{0} is no number that JSON knows", "leave it out, or quote it as text")),
+    (r"is not a JSON number", _no_number),
+    (r"(an integer of more than .*)", _plainly("{0}", "quote it if it is text")),
     (r"invalid unicode code point: (.*)", _plainly("there is no character {0}")),
     (r"alias bomb", _plainly("the aliases stand for too many values", "write the values out")),
     (r"maximum nesting depth \((\d+)\)", _plainly("there are more than {0} levels")),
@@ -244,9 +258,17 @@ _ANSWERS: list[tuple[str, Callable[[re.Match[str], _Text], _Said]]] = [
         _plainly("a list cannot start on the line of its key", "put each '- ' on a line of its own, or quote the text"),
     ),
     (r"sequence entry is indented past", _plainly(_UNEVEN_LIST)),
-    (r"after block scalar indicator", _plainly("the text starts on the line after | or >")),
+    (
+        r"after block scalar indicator",
+        _plainly("the text starts on the line after | or >", "write it there, or quote it"),
+    ),
     (r"leading empty line in a block scalar", _plainly("an empty line is indented further than the text that follows")),
     (r"same line as ---", _plainly("--- stands alone on its line")),
+    (r"a comment must be", _plainly("there is no blank before the # of a comment", "put one there, or quote the text")),
+    (
+        r"control character (.*)",
+        _plainly("the character {0} cannot stand here", "leave it out, or write it as an escape"),
+    ),
     (r"directive", _plainly("a line that starts with % is a directive", "quote it if it is text")),
     (
         r"trailing content|after document-end",

@@ -3,20 +3,26 @@
 Used by `validate`, `plan` and `apply`, each of which goes no further when there is an error.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
+from itertools import islice, pairwise
+from pathlib import Path
 from typing import Any
 
 from synapse_spec.plugins.errors import PluginError, ValidationError
 from synapse_spec.plugins.yaml import KeyPath
-from synapse_spec.spec import references
+from synapse_spec.spec import references, yaml11
 from synapse_spec.spec.catalog import Catalog
-from synapse_spec.spec.check import Checker, Problem, dotted
+from synapse_spec.spec.check import MOST_PROBLEMS, Checker, Problem, dotted
 from synapse_spec.spec.diagnostics import Diagnostic
-from synapse_spec.spec.load import Loaded, diagnose
-from synapse_spec.spec.model import PluginRef, Run
+from synapse_spec.spec.load import Loaded, diagnose, first_file, load_each, slim, whole
+from synapse_spec.spec.model import PluginRef, Run, SpecFile
+from synapse_spec.spec.workspace import Workspace
 
+_MOST_LISTED = 10
+_MOST = 1000  # of one kind, of runs against each other
 _PARAM_CODES = {"value": "SS106", "missing": "SS105", "unknown": "SS104"}
 
 
@@ -28,19 +34,88 @@ def validate(loaded: Loaded, catalog: Catalog, *, models: bool = False) -> list[
         catalog: Looks the plugins up.
         models: Ask the params models too, which imports the plugins' code.
     """
-    checkers: dict[tuple[PluginRef, str], Checker] = {}
-    runs = {run.name: run for run in reversed(loaded.runs)}
-    found = [*loaded.diagnostics, *_names(loaded.runs)]
-    found += _dependencies(loaded.runs, runs, hidden=loaded.hidden)
-    for run in loaded.runs:
-        here = list(_against_plugin(run, catalog, checkers))
-        if any(references.find(run.spec)):
-            here += _references(run, runs, catalog)
-        if models and not here:
-            # Where the code does not load, its schema is known all the same, or that would have been said.
-            here = [item for item in check_model(run, catalog) if item.code == "SS107"]
-        found += here
-    return sorted(set(found), key=lambda item: item.order)
+    checks = _Checks(catalog, models=models)
+    checks.add(loaded)
+    return checks.finish()
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What `validate_files` has found.
+
+    Attributes:
+        diagnostics: All problems, in order of place.
+        files: Those that could be read as YAML.
+        runs: How many there are.
+    """
+
+    diagnostics: list[Diagnostic]
+    files: list[SpecFile]
+    runs: int
+
+
+def validate_files(paths: Sequence[str], *, offline: bool = False) -> Checked:
+    """Load and validate the specs at `paths` file by file, and keep of each only what the others are checked with.
+
+    Args:
+        paths: As `load` takes them.
+        offline: Never import a plugin's code; else the params models are asked too.
+    """
+    root = Workspace.of(first_file(paths) or Path.cwd()).root
+    checks = _Checks(Catalog(root, offline=offline), models=not offline)
+    files: list[SpecFile] = []
+    for loaded in load_each(paths):
+        checks.add(loaded, kept=slim)
+        files += loaded.files
+    return Checked(checks.finish(), files, len(checks.runs))
+
+
+class _Checks:
+    """Holds runs against their plugins as they come, and against each other when all are there."""
+
+    def __init__(self, catalog: Catalog, *, models: bool) -> None:
+        self.runs: list[Run] = []
+        self._catalog = catalog
+        self._models = models
+        self._found: list[Diagnostic] = []
+        self._hidden = False
+        self._checkers: dict[tuple[PluginRef, str], Checker] = {}
+        self._actions: dict[tuple[PluginRef, str], Any] = {}
+
+    def add(self, loaded: Loaded, kept: Callable[[Run], Run] = lambda run: run) -> None:
+        self._hidden |= loaded.hidden
+        self._found += loaded.diagnostics
+        for run in loaded.runs:
+            self.runs.append(kept(run))
+            self._found += self._alone(run)
+
+    def finish(self) -> list[Diagnostic]:
+        known = {run.name: run for run in reversed(self.runs)}
+        found = [*self._found, *self._catalog.diagnostics, *islice(_names(self.runs), _MOST)]
+        found += islice(_dependencies(self.runs, known, hidden=self._hidden), _MOST)
+        for run in self.runs:
+            if run.inputs:
+                found += islice(_references(whole(run), known, self._catalog), MOST_PROBLEMS)
+        return sorted(set(found), key=lambda item: item.order)
+
+    def _alone(self, run: Run) -> list[Diagnostic]:
+        """What can be said without the other runs."""
+        here = list(_against_plugin(run, self._catalog, self._checkers))
+        refers = bool(run.inputs) or any(references.find(run.spec))
+        if refers and not run.inputs:
+            here += islice(_references(run, {}, self._catalog), MOST_PROBLEMS)
+        if self._models and not here and not (refers and any(references.find(run.params))):
+            here += self._model_says(run)
+        return [*here, *islice(_meant_otherwise(run, self._catalog, here), MOST_PROBLEMS)]
+
+    def _model_says(self, run: Run) -> list[Diagnostic]:
+        key = (run.plugin, run.action)
+        if key not in self._actions:
+            try:
+                self._actions[key] = _load_action(run, self._catalog)
+            except PluginError:  # its schema is known all the same, or that would have been said
+                self._actions[key] = None
+        return _refused(run, self._actions[key]) if self._actions[key] is not None else []
 
 
 def order(runs: list[Run]) -> list[str]:
@@ -56,18 +131,28 @@ def order(runs: list[Run]) -> list[str]:
 
 def check_model(run: Run, catalog: Catalog) -> list[Diagnostic]:
     """What the params model itself says, where no reference is open; imports the plugin's code."""
-    from synapse_spec.plugins.execution import check_params, load_action
-
     if any(references.find(run.params)):
         return []
-    plugin = catalog.plugin(run.plugin)
     try:
-        check_params(load_action(plugin.source, catalog.action(run.plugin, run.action).entrypoint), run.params)
+        return _refused(run, _load_action(run, catalog))
+    except PluginError as error:
+        return [_plugin_problem(run, error)]
+
+
+def _load_action(run: Run, catalog: Catalog) -> Any:
+    from synapse_spec.plugins.execution import load_action
+
+    return load_action(catalog.plugin(run.plugin).source, catalog.action(run.plugin, run.action).entrypoint)
+
+
+def _refused(run: Run, action: Any) -> list[Diagnostic]:
+    from synapse_spec.plugins.execution import check_params
+
+    try:
+        check_params(action, run.params)
     except ValidationError as error:
         problems = error.details or [{"loc": [], "message": error.message}]
         return [diagnose(run, "SS107", _model_words(item), ("spec", "params", *item["loc"])) for item in problems]
-    except PluginError as error:
-        return [_plugin_problem(run, error)]
     return []
 
 
@@ -90,27 +175,43 @@ def _names(runs: list[Run]) -> Iterator[Diagnostic]:
 
 def _dependencies(runs: list[Run], known: dict[str, Run], *, hidden: bool) -> Iterator[Diagnostic]:
     """Unknown runs and cycles; a missing run may be one of those that are `hidden` behind other errors."""
-    for run in runs:
-        for path, name in _needs(run):
-            if name not in known and not hidden:
+    for run in [] if hidden else runs:
+        for path, name in _needs(run) if not known.keys() >= set(run.depends_on) else ():
+            if name not in known:
                 near = get_close_matches(name, known, 1)
-                others = [other for other in known if other != run.name]
-                hint = f"runs here: {', '.join(others)}" if others else "this is the only run here"
+                others = list(dict.fromkeys(other.name for other in runs if other.name != run.name))
+                more = ", …" if len(others) > _MOST_LISTED else ""
+                hint = f"runs here: {', '.join(others[:_MOST_LISTED])}{more}" if others else "this is the only run here"
                 hint = f"did you mean {near[0]!r}?" if near else hint
                 yield diagnose(run, "SS302", f"there is no run {name!r}", path, hint=hint)
     pending = [run for run in runs if known[run.name] is run]
     while (cycle := _cycle(pending)) is not None:
         run, waits_for = known[cycle[0]], cycle[1]
-        place = next(path for path, name in _needs(run) if name == waits_for)
-        message = f"runs wait for each other: {' -> '.join(cycle)}"
+        place = _place_of(run, waits_for)
         if run.name == waits_for:
-            message = f"run {run.name!r} waits for itself"
-        yield diagnose(run, "SS303", message, place)
+            yield diagnose(run, "SS303", f"run {run.name!r} waits for itself", place)
+        else:
+            message = f"runs wait for each other: {' -> '.join(cycle)}"
+            yield diagnose(run, "SS303", message, place, hint=_edges(cycle, known))
         pending = [run for run in pending if run.name not in cycle]
+
+
+def _edges(cycle: list[str], known: dict[str, Run]) -> str:
+    """Where each run of a circle says that it waits for the next."""
+    lines = ["take one of these away:"]
+    for name, other in pairwise(cycle):
+        there = diagnose(known[name], "SS303", "", _place_of(known[name], other))
+        lines.append(f"{there.path}:{there.span.line if there.span else 1}: {name} waits for {other}")
+    return "\n".join(lines)
+
+
+def _place_of(run: Run, needed: str) -> KeyPath:
+    return next((path for path, name in _needs(run) if name == needed), ())
 
 
 def _needs(run: Run) -> Iterator[tuple[KeyPath, str]]:
     """The runs it waits for, and where it says so."""
+    run = whole(run)
     for index, name in enumerate(run.spec.get("dependsOn", ())):
         yield ("spec", "dependsOn", index), name
     for path, reference in references.find(run.spec):
@@ -135,7 +236,7 @@ def _against_plugin(run: Run, catalog: Catalog, checkers: dict[tuple[PluginRef, 
     except PluginError as error:
         yield _plugin_problem(run, error)
         return
-    key, label = (run.plugin, run.action), f"{catalog.plugin(run.plugin).code}:{run.action}"
+    key, label = (run.plugin, run.action), _label(run, catalog)
     try:
         if key not in checkers:
             checkers[key] = Checker(facts.params)
@@ -168,7 +269,15 @@ def _references(run: Run, runs: dict[str, Run], catalog: Catalog) -> Iterator[Di
         facts = catalog.action(run.plugin, run.action)
     except PluginError:  # said already
         return
-    yield from reference_checks.fit(run, facts.params, lambda name: _result_schema(runs.get(name), catalog))
+    yield from reference_checks.fit(run, facts.params, lambda name: _result(runs.get(name), catalog))
+
+
+def _meant_otherwise(run: Run, catalog: Catalog, here: list[Diagnostic]) -> Iterator[Diagnostic]:
+    try:
+        params = catalog.action(run.plugin, run.action).params
+    except PluginError:  # said already
+        return
+    yield from yaml11.warnings(run, params, {item.pointer for item in here})
 
 
 def _plugin_problem(run: Run, error: PluginError) -> Diagnostic:
@@ -177,8 +286,13 @@ def _plugin_problem(run: Run, error: PluginError) -> Diagnostic:
     return plugin_problem(run, error)
 
 
-def _result_schema(run: Run | None, catalog: Catalog) -> dict[str, Any] | None:
+def _result(run: Run | None, catalog: Catalog) -> tuple[str, dict[str, Any]] | None:
     try:
-        return catalog.action(run.plugin, run.action).result if run is not None else None
+        result = catalog.action(run.plugin, run.action).result if run is not None else None
     except PluginError:  # said where that run is checked
         return None
+    return (_label(run, catalog), result) if run is not None and result is not None else None
+
+
+def _label(run: Run, catalog: Catalog) -> str:
+    return f"{catalog.plugin(run.plugin).code}:{run.action}"

@@ -1,4 +1,4 @@
-"""How schemas and what does not fit them are said in words. Pure; called by `explain` and `reference_checks`."""
+"""How schemas and what does not fit them are said in words. Pure; called where something has to be said."""
 
 import json
 import re
@@ -6,7 +6,13 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any, Protocol
 
+from synapse_spec.plugins.yaml import KeyPath
+from synapse_spec.spec.formats import refusal
+from synapse_spec.spec.yaml11 import unglued, without_quotes
+
+_LONGEST = 60
 _KINDS = {"object": "mapping", "array": "list"}
+_LEAVES = ("string", "number", "integer", "boolean", "array")
 _ARTICLES = {"integer": "an", "number": "a", "string": "a", "boolean": "a", "mapping": "a", "list": "a"}
 
 
@@ -48,6 +54,8 @@ def said(error: Failure) -> str:
     }
     if error.validator in words:
         return words[error.validator]()
+    if refused := refusal(error.validator, limit):
+        return f"{value} {refused}"
     return f"{value} does not fit {error.validator}: {short(limit)}"
 
 
@@ -57,13 +65,17 @@ def help_with(error: Failure) -> str | None:
     if error.validator == "type":
         kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
         if value is None:
-            return "give it a value, or leave the key out"
+            return unglued(list(error.absolute_path)[-1:]) or "give it a value, or leave the key out"
         if "string" in kinds and not isinstance(value, dict | list):
-            return f'quote it: "{short(value)}"'
-        if isinstance(value, str) and (meant := _without_quotes(value, kinds)):
+            return f'quote it: "{short(value)}"' if "…" not in short(value) else "quote it"
+        if kinds == ["object"] and isinstance(value, list):
+            return "write 'key: value' instead of a list"
+        if "array" in kinds and isinstance(value, str) and re.match(r"-\S", value):
+            return f"put a blank after the dash: '- {cut(value.split()[0][1:])}'"
+        if isinstance(value, str) and (meant := without_quotes(value, kinds)):
             return f"write {meant}"
         if "array" in kinds and not isinstance(value, dict):
-            return f"write [{value if isinstance(value, str) else short(value)}]"
+            return f"write [{cut(value) if isinstance(value, str) else short(value)}]"
     if error.validator == "enum" and (near := near_hint(error.instance, error.validator_value)):
         return near
     return described(schema)
@@ -82,9 +94,13 @@ def how_to_add(schema: dict[str, Any], name: str, root: dict[str, Any]) -> str:
 def suggest(name: str, given: dict[str, Any], schema: dict[str, Any], root: dict[str, Any]) -> tuple[str, str | None]:
     """What to write instead of an unknown key, and the known key that it comes close to, if it does."""
     known = list(schema.get("properties", {}))
+    if given[name] is None and (hint := unglued([name])):
+        return hint, None
     near = _closest(name, [item for item in known if item not in given])
     if near is None:
-        return f"known here: {', '.join(known)}" if known else "nothing is taken here", None
+        patterns = " or ".join(schema.get("patternProperties", ()))
+        other = f"a key here matches {patterns}" if patterns else "nothing is taken here"
+        return f"known here: {', '.join(known)}" if known else other, None
     facts = _facts(_field(schema, near, root), root)
     return f"did you mean {near!r}?" + (f" ({facts})" if facts else ""), near
 
@@ -117,11 +133,45 @@ def kind(schema: Any, root: dict[str, Any] | None = None) -> str:
     return listed([f"{_ARTICLES[name]} {name}" if name in _ARTICLES else name for name in names], "or", str)
 
 
+def kinds_at(schema: dict[str, Any], path: KeyPath) -> list[str]:
+    """The kinds of value that are taken at a path, without articles; [] where the schema says nothing."""
+    found, lacking = follow(schema, path)
+    return _kinds(found, schema) if lacking is None else []
+
+
 def followed(schema: Any, root: Any) -> dict[str, Any]:
     """The schema itself behind `$ref`s into `$defs`."""
     while isinstance(schema, dict) and str(schema.get("$ref", "")).startswith("#/$defs/"):
         schema = root.get("$defs", {}).get(schema["$ref"].removeprefix("#/$defs/"))
     return dict(schema) if isinstance(schema, dict) else {}
+
+
+def follow(schema: Any, path: KeyPath) -> tuple[Any, KeyPath | None]:
+    """The schema at a path; or the one that lacks a part, and the path to that part. (None, None): nothing is known."""
+    node: Any = schema
+    for depth, part in enumerate(path, 1):
+        node = _present(followed(node, schema), schema)
+        known = node.get("properties", {})
+        if part in known:
+            node = known[part]
+        elif isinstance(part, int) and node.get("type") == "array":
+            node = node.get("items")
+        elif node.get("type") in _LEAVES or (known and node.get("additionalProperties", False) is False):
+            return node, path[:depth]
+        else:
+            node = node.get("additionalProperties")
+        if not isinstance(node, dict):
+            return None, None
+    return node, None
+
+
+def _present(node: dict[str, Any], root: Any) -> dict[str, Any]:
+    """Of something or null the something; nothing is known where it may be of several forms."""
+    branches = node.get("anyOf") or node.get("oneOf")
+    if not branches:
+        return node
+    forms = [form for form in (followed(branch, root) for branch in branches) if form.get("type") != "null"]
+    return forms[0] if len(forms) == 1 else {}
 
 
 def inlined(schema: Any, root: Any) -> dict[str, Any]:
@@ -170,7 +220,12 @@ def short(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}…{text[-1]}"
+    return text if len(text) <= _LONGEST else f"{cut(text[:-1], _LONGEST - 1)}{text[-1]}"
+
+
+def cut(text: str, limit: int = _LONGEST) -> str:
+    """A text that may be of any length, as a message may show it."""
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def _literal(value: Any) -> str:
@@ -226,15 +281,3 @@ def _of_properties(schema: dict[str, Any], last: str = "or") -> str:
 
 def _repeated(items: list[Any]) -> str:
     return next((short(item) for index, item in enumerate(items) if item in items[:index]), "an item")
-
-
-def _without_quotes(text: str, kinds: list[str]) -> str | None:
-    """What a string stands for, where that is what is asked for: "3" for 3, yes for true."""
-    word = text.strip().lower()
-    if "boolean" in kinds and word in ("yes", "on", "true", "y"):
-        return "true"
-    if "boolean" in kinds and word in ("no", "off", "false", "n"):
-        return "false"
-    if "number" in kinds and re.fullmatch(r"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?", word):
-        return f"{word} without quotes"
-    return f"{word} without quotes" if "integer" in kinds and re.fullmatch(r"[-+]?\d+", word) else None

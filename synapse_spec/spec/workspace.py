@@ -1,9 +1,14 @@
 """The workspace: the folder that owns `.synapse/`, and what stands where in it. Used by the engine and the commands."""
 
+import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 _MARKS = ("synapse.toml", ".git")
+_FOREIGN = frozenset({"node_modules", "site-packages"})
+# Other tools have files of this name too.
+_OF_PLUGIN = re.compile(rb"""^["']?(actions|code)["']?\s*:""", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +52,16 @@ class Workspace:
         ignore = self.home / ".gitignore"
         if not ignore.exists():
             ignore.write_text("*\n")
+
+
+def plugin_folders(folder: Path) -> list[Path]:
+    """The plugin folders below a folder, itself included: those whose config.yaml has the keys of one."""
+    found = []
+    for place, subfolders, files in os.walk(folder):
+        if "config.yaml" in files and _OF_PLUGIN.search(Path(place, "config.yaml").read_bytes()):
+            found.append(Path(place))
+            subfolders.clear()
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith((".", "__")) and name not in _FOREIGN)
+        if "pyvenv.cfg" in files:
+            subfolders.clear()
+    return found

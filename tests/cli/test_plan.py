@@ -53,12 +53,36 @@ def test_a_plan_is_data(project: Project, form: str) -> None:
                 "reason": "spec changed",
                 "message": "spec changed: params.b (not set) -> 4",
                 "phase": "Succeeded",
-                "changes": [{"path": "params.b", "old": None, "new": 4}],
+                "changes": [{"part": "spec", "path": "params.b", "old": None, "new": 4}],
                 "waitingFor": [],
+                "dynamicCode": False,
             }
         ],
         "orphans": [],
     }
+
+
+def test_a_plan_is_a_picture(project: Project) -> None:
+    project.write(run("a"), run("b", dependsOn=["a"]))
+    done = project.cli("plan", "spec.yaml", "--graph", "mermaid")
+    assert done.stdout.splitlines()[:4] == [
+        "flowchart TD",
+        '  n0["a<br/>Pending: new"]:::Pending',
+        '  n1["b<br/>Pending: waiting"]:::Pending',
+        "  n0 --> n1",
+    ]
+    assert done.stderr == ""
+
+
+def test_code_that_imports_dynamically_is_told(project: Project) -> None:
+    code = project.root / "lab" / "plugin" / "act.py"
+    code.write_text(f"{code.read_text()}\n\ndef late():\n    return __import__('json')\n")
+    project.write(run("a", "add"))
+    project.apply()
+    (code.parent / "unused.py").touch()
+    done = project.cli("plan", "spec.yaml")
+    assert "code changed: plugin/unused.py" in done.stdout
+    assert done.stderr.startswith("a imports dynamically, so every file of its plugin counts as its code\n")
 
 
 def test_the_exit_code_tells_whether_something_would_run(project: Project) -> None:
@@ -86,7 +110,7 @@ def test_secrets_are_shown_by_their_source(project: Project, monkeypatch: pytest
     project.apply()
     project.write(run("a", env={"TOKEN": {"fromEnv": "TOKEN"}}))
     shown = project.cli("plan", "spec.yaml").stdout
-    assert "env.TOKEN.fromEnv (not set) -> 'TOKEN', env.TOKEN 'plain' -> (not set)" in shown
+    assert 'spec changed: env.TOKEN \'plain\' -> {"fromEnv": "TOKEN"}' in shown
     assert "hunter2" not in shown
 
 

@@ -273,3 +273,16 @@ def test_a_spec_is_piped_in(project: Project) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert project.status("a", "stdin").phase == "Succeeded"
+
+
+def test_pruning_stops_what_is_at_work_of_a_run_that_is_gone(project: Project) -> None:
+    project.write(run("a", "wait", params={"name": "a"}), run("b"))
+    process = started(project)
+    project.write(run("b"))
+    done = project.cli("apply", "spec.yaml", "--prune")
+    assert done.exit_code == 0
+    assert "removed the status of a\n" in done.stderr
+    code, _, err = ended(process)
+    assert code == 1
+    assert "a Cancelled in" in err
+    assert set(project.statuses()) == {"b"}

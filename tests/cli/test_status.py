@@ -78,3 +78,8 @@ def test_there_may_be_nothing_to_show(project: Project) -> None:
     done = project.cli("status")
     assert (done.exit_code, done.stdout) == (3, "")
     assert "error[SS001]" in done.stderr
+
+
+def test_a_phase_can_be_picked(applied: Project) -> None:
+    done = applied.cli("status", "spec.yaml", "--phase", "Failed", "--phase", "Pending")
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["NAME", "bad", "d"]

@@ -3,17 +3,22 @@
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
+from urllib.parse import unquote
 
+import jsonschema
 import pytest
 from click.testing import CliRunner, Result
+from junitparser import JUnitXml
 
 from synapse_spec.cli.main import program
 from synapse_spec.plugins import yaml
+from synapse_spec.spec.diagnostics import CODES, Diagnostic
 from tests.conftest import PRELUDE, MakePlugin
 
 CODE = """
@@ -29,6 +34,8 @@ CODE = """
 """
 
 RUN = "apiVersion: synapse.dev/v1\nkind: Run\nmetadata: {name: NAME}\nspec:\n  plugin: {path: p}\n  action: run\n"
+
+FORMS = ["json", "yaml", "github", "junit", "sarif"]
 
 
 @pytest.fixture(autouse=True)
@@ -106,16 +113,147 @@ def test_as_json_where_all_is_fine() -> None:
     assert (result.exit_code, json.loads(result.stdout)) == (0, {"version": 1, "diagnostics": []})
 
 
-def test_a_plugin_that_prints_on_import_does_not_spoil_what_programs_read() -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_a_plugin_that_prints_on_import_does_not_spoil_what_programs_read(form: str) -> None:
     write("a")
-    done = subprocess.run(
-        [sys.executable, "-m", "synapse_spec", "validate", "-o", "json", "a.yaml"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, json.loads(done.stdout)["diagnostics"]) == (0, [])
-    assert "said on import" in done.stderr
+    with process("-o", form, "a.yaml") as child:
+        out, said = child.communicate()
+    assert (child.returncode, paths_in(form, out.decode())) == (0, [])
+    assert b"said on import" not in out
+    assert b"said on import" in said
+
+
+# What `-o json` and `-o yaml` print.
+DOCUMENT = {
+    "type": "object",
+    "required": ["version", "diagnostics"],
+    "additionalProperties": False,
+    "properties": {
+        "version": {"const": 1},
+        "diagnostics": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": [*Diagnostic("SS001", "", "").to_record()],
+                "additionalProperties": False,
+                "properties": {
+                    "path": {"type": "string", "minLength": 1},
+                    "line": {"type": "integer", "minimum": 1},
+                    "column": {"type": "integer", "minimum": 1},
+                    "endLine": {"type": "integer", "minimum": 1},
+                    "endColumn": {"type": "integer", "minimum": 1},
+                    "code": {"enum": [*CODES]},
+                    "severity": {"enum": ["error", "warning"]},
+                    "message": {"type": "string", "minLength": 1},
+                    "hint": {"type": ["string", "null"]},
+                    "pointer": {"type": ["string", "null"], "pattern": "^(/([^/~]|~[01])*)*$"},
+                },
+            },
+        },
+    },
+}
+
+
+def mixed() -> list[str]:
+    """Errors in two files and in one that is not there, a warning, and a file that is fine."""
+    write("a", "  params: {epochs: 0, 'a/b~c': 1}\n")
+    write("b", "  env: {VERSION: 1.10}\n")
+    write("c")
+    Path("d.yaml").write_text("# synapse.dev\na: [\n")
+    return [".", "nope.yaml"]
+
+
+@pytest.mark.parametrize("form", ["json", "yaml"])
+def test_records_fit_their_schema(form: str) -> None:
+    (document,) = yaml.parse(validate("-o", form, *mixed()).stdout.encode())
+    jsonschema.validate(document, DOCUMENT)
+    assert [item["path"] for item in document["diagnostics"]] == ["a.yaml", "a.yaml", "b.yaml", "d.yaml", "nope.yaml"]
+    assert [item["severity"] for item in document["diagnostics"]] == ["error", "error", "warning", "error", "error"]
+
+
+def paths_in(form: str, text: str) -> list[str]:
+    """The files that a document tells of, in its order."""
+    match form:
+        case "json" | "yaml":
+            return [item["path"] for item in yaml.parse(text.encode())[0]["diagnostics"]]
+        case "github":
+            return re.findall(r"^::(?:error|warning) file=([^,]*),", text, re.MULTILINE)
+        case "junit":
+            return [case.name for suite in JUnitXml.fromstring(text.encode()) for case in suite if list(case)]
+        case _:
+            (run,) = json.loads(text)["runs"]
+            places = [result["locations"][0]["physicalLocation"] for result in run["results"]]
+            return [unquote(place["artifactLocation"]["uri"]) for place in places]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_tells_of_the_same_files_and_exits_alike(form: str) -> None:
+    result = validate("-o", form, *mixed())
+    assert list(dict.fromkeys(paths_in(form, result.stdout))) == ["a.yaml", "b.yaml", "d.yaml", "nope.yaml"]
+    assert result.exit_code == 3
+    fine = validate("-o", form, "c.yaml")
+    assert (fine.exit_code, paths_in(form, fine.stdout)) == (0, [])
+    warned = validate("-o", form, "b.yaml")
+    assert (warned.exit_code, paths_in(form, warned.stdout)) == (0, ["b.yaml"])
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_calls_standard_input_so(form: str) -> None:
+    result = validate("-o", form, "-", input=RUN.replace("NAME", "a") + "  mod: job\n")
+    assert (result.exit_code, paths_in(form, result.stdout)) == (3, ["<stdin>"])
+
+
+def test_with_the_forms_of_ci_systems_the_log_has_the_words_too() -> None:
+    write("a", "  params: {epochs: 0}\n")
+    assert validate("a.yaml").exit_code == 3  # and the plugin has said on import what it had to say
+    text = validate("a.yaml").stderr
+    for form in FORMS:
+        assert validate("-o", form, "a.yaml").stderr == ("" if form in ("json", "yaml") else text)
+
+
+def test_a_file_without_problems_is_a_passed_case() -> None:
+    write("a")
+    (suite,) = JUnitXml.fromstring(validate("-o", "junit", "a.yaml").stdout.encode())
+    assert [(case.name, case.is_passed) for case in suite] == [("a.yaml", True)]
+
+
+def test_only_warnings() -> None:
+    write("a", "  env: {VERSION: 1.10}\n")
+    result = validate("a.yaml")
+    assert "warning[" in result.stderr
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (0, "1 run in 1 file: all valid, with 1 warning")
+
+
+def process(*args: str, **options: Any) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "synapse_spec", "validate", *args]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+
+
+@pytest.mark.parametrize("form", ["github", "junit", "sarif"])
+def test_a_reader_that_has_left_is_no_matter(form: str) -> None:
+    write("a", "  mod: job\n")
+    with process("-o", form, "a.yaml") as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        child.stdout.close()
+        said = child.stderr.read().decode()
+    assert (child.returncode, "Broken" in said, "Traceback" in said) == (3, False, False)
+
+
+@pytest.mark.parametrize("form", ["github", "junit", "sarif"])
+def test_what_programs_read_is_utf_8_whatever_the_terminal_is(form: str) -> None:
+    write("ü")
+    Path("ü.yaml").write_text(RUN.replace("NAME", "a") + "  mod: '→'\n")
+    with process("-o", form, "ü.yaml", env=os.environ | {"PYTHONIOENCODING": "ascii"}) as child:
+        text = child.communicate()[0].decode()
+    assert (child.returncode, paths_in(form, text)) == (3, ["ü.yaml"])
+
+
+@pytest.mark.parametrize("form", ["github", "junit", "sarif"])
+def test_a_name_that_is_no_text(form: str) -> None:
+    Path(os.fsdecode(b"\xff.yaml")).write_text(RUN.replace("NAME", "a") + "  mod: job\n")
+    result = validate("-o", form, ".")
+    assert (result.exit_code, len(paths_in(form, result.stdout))) == (3, 1)
 
 
 def test_as_annotations_of_github() -> None:

@@ -24,12 +24,12 @@ def test_each_code_has_its_entry() -> None:
 
 @pytest.mark.parametrize("code", CODES)
 def test_the_bad_example_has_the_problem(code: str, sandbox: Sandbox) -> None:
-    assert f"error[{code}]" in _played(code, "Bad", sandbox)
+    assert f"[{code}]:" in _played(code, "Bad", sandbox)
 
 
 @pytest.mark.parametrize("code", CODES)
 def test_the_good_example_has_none(code: str, sandbox: Sandbox) -> None:
-    assert "error[" not in _played(code, "Good", sandbox)
+    assert "[SS" not in _played(code, "Good", sandbox)
 
 
 def _played(code: str, kind: str, sandbox: Sandbox) -> str:

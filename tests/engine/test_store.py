@@ -119,11 +119,11 @@ def test_a_file_that_cannot_be_read_is_refused(file: StatusFile) -> None:
 
 def test_fields_of_a_newer_synapse_are_kept_for_the_others(file: StatusFile) -> None:
     file.update("a", done())
-    text = file.path.read_text().replace("  mode: local", "  mode: local\n  children: [1]")
+    text = file.path.read_text().replace("  mode: local", "  mode: local\n  novelty: [1]")
     file.path.write_text(text)
     file.update("b", done())
     documents = yaml.parse(file.path.read_bytes())
-    assert documents[0]["status"]["children"] == [1]
+    assert documents[0]["status"]["novelty"] == [1]
 
 
 def test_several_documents_and_empty_ones_are_read(file: StatusFile) -> None:

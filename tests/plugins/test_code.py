@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synapse_spec.plugins.code import CodeDigest, code_digest, fingerprint, plugin_files
+from synapse_spec.plugins.code import CodeDigest, code_digest, fingerprint
 from synapse_spec.plugins.errors import PluginLoadError
+from synapse_spec.plugins.files import plugin_files
 from synapse_spec.plugins.source import PluginSource
 from tests.conftest import MakePlugin
 

@@ -53,6 +53,22 @@ def test_a_function_action(run: Perform) -> None:
     assert outcome.unwrap() == {"got": {"a": 1}}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "@action()\nasync def run(params, ctx):\n    return 1\n",
+        "@action()\nasync def run(params, ctx):\n    yield 1\n",
+        "class run(BaseAction):\n    async def execute(self):\n        return 1\n",
+    ],
+    ids=["function", "generator", "class"],
+)
+def test_an_async_action_is_refused_when_it_is_loaded(text: str, run: Perform) -> None:
+    error = run(text).error
+    assert error is not None
+    assert error.type == "PluginLoadError"
+    assert "'plugin.act:run' is async, and actions are not awaited" in error.message
+
+
 def test_a_class_action(run: Perform) -> None:
     text = """
         class P(BaseModel):

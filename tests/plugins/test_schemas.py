@@ -1,8 +1,10 @@
 """Schemas of params and results: closed at every depth, readable at their root, and at one with the models."""
 
-from datetime import date, datetime
+import re
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
 from decimal import Decimal
-from enum import Enum
+from enum import Enum, Flag
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
@@ -11,10 +13,12 @@ import jsonschema_rs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import UUID4, AliasChoices, BaseModel, ConfigDict, Field, HttpUrl, ValidationError, create_model
+from pydantic.json_schema import SkipJsonSchema
 
 from synapse_spec.plugins.action import BaseAction
 from synapse_spec.plugins.decorators import action
+from synapse_spec.plugins.errors import PluginLoadError
 from synapse_spec.plugins.schemas import params_schema, result_schema
 
 
@@ -37,6 +41,16 @@ def takes(model: type[BaseModel], value: Any) -> bool:
 class Colour(Enum):
     RED = "red"
     BLUE = "blue"
+
+
+class Mixed(Enum):
+    WORD = "word"
+    PAIR = (1, 2)
+
+
+class Rights(Flag):
+    READ = 1
+    WRITE = 4
 
 
 class Inner(BaseModel):
@@ -180,6 +194,116 @@ def test_a_class_action_and_a_result() -> None:
 def test_each_schema_is_a_new_one() -> None:
     schema_of(Everything)["properties"].clear()
     assert schema_of(Everything)["properties"]
+
+
+class Careful(BaseModel):
+    """What YAML has no values for can stay as it is, but cannot be asked for."""
+
+    number: int = 0
+    call: Callable[[], int] = int
+    kind: type[int] = int
+    calls: list[Callable[[], int]] = []
+    either: int | Callable[[], int] = 1
+    hidden: SkipJsonSchema[int] = 0
+
+
+def test_params_that_yaml_has_no_values_for_are_left_out() -> None:
+    schema = schema_of(Careful)
+    assert list(schema["properties"]) == ["number", "either"]
+    assert schema["properties"]["either"]["type"] == "integer"
+    assert not takes(Careful, {"call": 1})
+
+
+def test_a_required_param_that_yaml_has_no_values_for_is_named() -> None:
+    class Inner(BaseModel):
+        call: Callable[[], int]
+
+    class Outer(BaseModel):
+        inner: Inner
+
+    for model, name in ((Inner, "call"), (Outer, "call")):
+        with pytest.raises(PluginLoadError, match=f"{name!r} is required, and YAML has no values") as raised:
+            schema_of(model)
+        assert "\n" not in raised.value.message
+
+
+def test_a_result_without_a_form_in_json_is_said() -> None:
+    class Result(BaseModel):
+        call: Callable[[], int]
+
+    @action(result=Result)
+    def run(params: Any, ctx: Any) -> None: ...
+
+    with pytest.raises(PluginLoadError, match="Result: "):
+        result_schema(run)
+
+
+def test_no_warnings(recwarn: pytest.WarningsRecorder) -> None:
+    class Odd(BaseModel):
+        thing: Any = object()
+
+    assert "default" not in schema_of(Odd)["properties"]["thing"]
+    assert not recwarn.list
+
+
+def test_other_names_of_a_field() -> None:
+    class Named(BaseModel):
+        first: int = Field(validation_alias=AliasChoices("a", "b"))
+        second: int = Field(0, alias="c")
+
+    schema = schema_of(Named)
+    assert list(schema["properties"]) == ["a", "c"]
+    assert takes(Named, {"a": 1})
+    assert takes(Named, {"b": 1, "c": 1})
+    assert not takes(Named, {"a": 1, "b": 1})
+    assert not takes(Named, {"second": 1, "a": 1})
+    assert not takes(Named, {})
+
+
+class ByName(BaseModel):
+    model_config = ConfigDict(populate_by_name=True)
+    first: int = Field(alias="a")
+    second: int = Field(0, alias="c")
+
+
+def test_names_and_aliases() -> None:
+    assert list(schema_of(ByName)["properties"]) == ["a", "c"]
+    assert not takes(ByName, {"c": 2})
+    assert takes(ByName, {"first": 1, "c": 2})
+    assert not takes(ByName, {"a": 1, "first": 1})
+
+
+def test_a_model_that_ignores_extras_takes_them() -> None:
+    class Ignoring(BaseModel):
+        model_config = ConfigDict(extra="ignore")
+        known: int = Field(0, validation_alias=AliasChoices("a", "b"))
+
+    assert takes(Ignoring, {"a": 1, "b": 2, "c": 3})
+
+
+@pytest.mark.parametrize(
+    ("kind", "schema"),
+    [
+        (timedelta, {"type": ["string", "number"], "format": "duration"}),
+        (Annotated[timedelta, Field(le=timedelta(hours=1))], {"maximum": 3600, "formatMaximum": "PT1H"}),
+        (Annotated[date, Field(ge=date(2024, 1, 1))], {"format": "date", "formatMinimum": "2024-01-01"}),
+        (Annotated[Decimal, Field(ge=1, max_digits=3)], {"type": ["number", "string"], "format": "decimal"}),
+        (Annotated[Decimal, Field(ge=1, max_digits=3)], {"minimum": 1, "formatMinimum": "1", "maxDigits": 3}),
+        (HttpUrl, {"format": "uri", "schemes": ["http", "https"]}),
+        (dict[int, str], {"propertyNames": {"format": "integer"}, "additionalProperties": {"type": "string"}}),
+        (dict[str, int], {"additionalProperties": {"type": "integer"}}),
+        (dict[str, Any], {"type": "object", "additionalProperties": True}),
+        (UUID4, {"format": "uuid4"}),
+        (Annotated[str, Field(pattern=re.compile("^a", re.I))], {"pattern": "(?i)^a"}),
+        (Mixed, {"enum": ["word"]}),
+        (Rights, {"type": "integer", "minimum": 0, "maximum": 5}),
+    ],
+)
+def test_how_kinds_are_written(kind: Any, schema: dict[str, Any]) -> None:
+    found = schema_of(create_model("Params", value=(kind, ...)))
+    field = found["properties"]["value"]
+    field = found["$defs"][field["$ref"].removeprefix("#/$defs/")] if "$ref" in field else field
+    assert field | schema == field
 
 
 SMALL = st.integers(-1, 11)

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from synapse_spec.plugins import yaml
-from synapse_spec.plugins.yaml import MAX_BYTES, KeyPath, Span, YamlError, dump, locate, parse
+from synapse_spec.plugins.yaml import MAX_BYTES, KeyPath, Span, YamlError, dump, locate, parse, written
 
 TAKEN: list[tuple[str, list[Any]]] = [
     ("", []),
@@ -32,6 +32,9 @@ TAKEN: list[tuple[str, list[Any]]] = [
         [{"a": "!not a tag", "b": "wow!!", "c": "x", "d": "!!str x\n"}],
     ),
     ("'!!': 1\n'!_': 2\n", [{"!!": 1, "!_": 2}]),
+    ("a: " + "9" * 4300, [{"a": int("9" * 4300)}]),
+    ("a: '" + "9" * 4301 + "'\nb: |-\n  " + "9" * 4301, [{"a": "9" * 4301, "b": "9" * 4301}]),
+    ("a: " + "0" * 5000 + "\nb: " + "x" * 5000, [{"a": "0" * 5000, "b": "x" * 5000}]),
 ]
 
 
@@ -58,6 +61,10 @@ REFUSED: list[tuple[str | bytes, str, tuple[int, int]]] = [
     ("a: [1, -.inf]", "-inf is not a JSON number", (1, 8)),
     ("a: 1e400", "inf is not a JSON number", (1, 4)),
     ("é: {ü: .nan}\r\n", "nan is not a JSON number", (1, 8)),
+    ("a: -1" + "0" * 400 + ".0", "-inf is not a JSON number", (1, 4)),
+    ("a: [1, " + "9" * 4301 + "]", "an integer of more than 4,300 digits is not read", (1, 8)),
+    ("a:\n  b: -" + "9" * 10_000, "an integer of more than 4,300 digits is not read", (2, 6)),
+    ("- 0x" + "f" * 5000, "an integer of more than 4,300 digits is not read", (1, 3)),
     ("a: !foo b", "the tag !foo is not allowed", (1, 9)),
     ("a: 1\nb: !foo {c: 1}", "the tag !foo is not allowed", (2, 9)),
     ("a:\n  - !include x.yaml\n", "the tag !include is not allowed", (2, 14)),
@@ -108,7 +115,7 @@ def test_a_bomb_of_aliases_is_refused() -> None:
 
 
 def test_a_file_that_is_too_big_is_not_read() -> None:
-    with pytest.raises(YamlError, match="more than 10,485,760 are not read"):
+    with pytest.raises(YamlError, match="more than 10,485,760 bytes"):
         parse(b"#" * (MAX_BYTES + 1))
 
 
@@ -169,6 +176,21 @@ def test_locate(newline: str, path: KeyPath, key: bool, span: Span | None) -> No
 )
 def test_locate_of_what_is_not_there_is_its_nearest_parent(path: KeyPath, line: int) -> None:
     assert locate(TEXT.encode(), 0, path).line in (line, line + 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "source"),
+    [
+        ("a: 1.10", ("a",), "1.10"),
+        ("\ufeffé: [0x1F, TRUE]\r\n", ("é", 1), "TRUE"),
+        ("a: '日本' # x", ("a",), "'日本'"),
+        ("a: |\n  b\nc: d", ("a",), ""),
+    ],
+)
+def test_what_is_written_at_a_place(text: str, path: KeyPath, source: str) -> None:
+    data = text.encode()
+    assert written(data, locate(data, 0, path)) == source
+    assert written(data, Span(9, 1, 9, 2)) == ""
 
 
 def test_locate_in_a_later_document() -> None:

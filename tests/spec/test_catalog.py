@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -10,9 +11,11 @@ from textwrap import dedent
 
 import pytest
 
+import synapse_spec
 from synapse_spec.plugins.errors import ActionNotFoundError, PluginConfigError, PluginLoadError, PluginNotFoundError
 from synapse_spec.spec.catalog import ActionFacts, Catalog, SchemasNotFresh
-from synapse_spec.spec.export import exported_files
+from synapse_spec.spec.export import Target
+from synapse_spec.spec.export import export as exported
 from synapse_spec.spec.model import PluginRef
 from tests.conftest import PRELUDE, MakePlugin
 
@@ -248,6 +251,18 @@ def test_actions_that_were_asked_for_at_different_times_are_kept_together(make_p
     assert set(json.loads(path.read_bytes())["facts"]["actions"]) == {"run", "walk"}
 
 
+def test_a_cache_that_other_code_of_ours_has_written_is_not_used(tmp_path: Path) -> None:
+    ours = tmp_path / "synapse_spec"
+    shutil.copytree(Path(synapse_spec.__file__).parent, ours, ignore=shutil.ignore_patterns("__pycache__"))
+    versions = []
+    for content in (None, None, "# later\n"):
+        if content:
+            (ours / "plugins" / "code.py").write_text((ours / "plugins" / "code.py").read_text() + content)
+        command = [sys.executable, "-c", "from synapse_spec.spec import catalog; print(catalog._version())"]
+        versions.append(subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout)
+    assert versions[0] == versions[1] != versions[2]
+
+
 def test_each_plugin_is_looked_up_once(plugin: Path, tmp_path: Path) -> None:
     catalog = Catalog(tmp_path)
     assert catalog.plugin(PluginRef(path=plugin)) is catalog.plugin(PluginRef(path=plugin))
@@ -290,7 +305,7 @@ def test_the_files_of_a_digest_that_was_seen_are_known_later(plugin: Path) -> No
 
 def export(folder: Path, schemas: Path) -> None:
     schemas.mkdir(exist_ok=True)
-    for path, text in exported_files([PluginRef(path=folder)], Catalog(folder.parent), schemas).items():
+    for path, text in exported([PluginRef(path=folder)], Target(schemas, folder.parent)).files.items():
         path.write_text(text, encoding="utf-8")
 
 

@@ -255,15 +255,92 @@ def test_a_value_of_the_wrong_kind_however_deep(levels: int) -> None:
     ]
 
 
-def test_a_pattern_that_only_python_knows_is_left_to_the_model() -> None:
-    schema = {"properties": {"a": {"type": "string", "pattern": r"^x\Z"}, "b": {"pattern": "^y$"}}}
-    checker = Checker(schema)
-    assert checker.problems({"a": "anything", "b": "y"}) == []
-    assert [problem.text for problem in checker.problems({"a": 1, "b": "z"})] == [
-        "1 is not a string",
-        "'z' does not match ^y$",
-    ]
-    assert schema["properties"]["a"]["pattern"]
+def test_a_pattern_that_only_python_knows() -> None:
+    schema = {"properties": {"a": {"type": "string", "pattern": r"^(?=x)\w\Z"}, "b": {"pattern": "^y$"}}}
+    problems = Checker(schema).problems({"a": "xx", "b": "z"})
+    assert [problem.text for problem in problems] == [r"'xx' does not match ^(?=x)\w\Z", "'z' does not match ^y$"]
+    assert Checker(schema).problems({"a": "x", "b": "y"}) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ({"format": "date"}, "31.1.2024", "'31.1.2024' is not a date, such as '2024-01-31'"),
+        ({"format": "date", "formatMinimum": "2024-01-01"}, "never", "'never' is not a date, such as '2024-01-31'"),
+        ({"format": "date", "formatMinimum": "2024-01-01"}, "2023-12-31", "is less than the minimum of 2024-01-01"),
+        ({"format": "date", "formatMaximum": "2024-01-01"}, "2024-12-31", "is greater than the maximum of 2024-01-01"),
+        ({"format": "time", "formatExclusiveMinimum": "10:00"}, "10:00:00", "must be greater than 10:00"),
+        ({"format": "duration", "formatExclusiveMaximum": "PT1H"}, "P1D", "must be less than PT1H"),
+        ({"format": "date-time", "timeZone": "aware"}, "2024-01-31T10:00", "needs a time zone, such as a Z at its end"),
+        ({"format": "date-time", "timeZone": "naive"}, "2024-01-31T10:00Z", "must have no time zone"),
+        ({"format": "decimal", "decimalPlaces": 1}, 1.25, "1.25 has more decimal places than 1"),
+        ({"format": "decimal", "maxDigits": 2}, "1.25", "'1.25' has more digits than 2"),
+        ({"format": "decimal", "maxDigits": 2, "decimalPlaces": 1}, "100", "'100' has more digits than 2"),
+        ({"format": "decimal", "maxDigits": 1, "decimalPlaces": 1}, "1.25", "'1.25' has more decimal places than 1"),
+        ({"format": "decimal", "decimalMultipleOf": "0.25"}, 0.3, "0.3 is not a multiple of 0.25"),
+        ({"format": "uri", "schemes": ["http", "https"]}, "ftp://a", "'ftp://a' must begin with http: or https:"),
+        ({"format": "binary", "minBytes": 3}, "é", "'é' is shorter than 3 bytes"),
+        ({"format": "binary", "maxBytes": 3}, "éé", "'éé' is longer than 3 bytes"),
+        ({"format": "uuid"}, "x", "'x' is not a UUID"),
+        ({"format": "regex"}, "(", "'(' is not a regular expression"),
+        ({"format": "ipv4network"}, "x", "'x' is not of the format 'ipv4network'"),
+        ({"type": "number", "multipleOf": 0.1}, 0.35, "0.35 is not a multiple of 0.1"),
+        ({"propertyNames": {"format": "integer"}}, {"x": 1}, "the key 'x' is not an integer"),
+        ({"propertyNames": {"anyOf": [{"format": "integer"}, {"format": "date"}]}}, {"x": 1}, "'x' is not an integer"),
+        ({"propertyNames": False}, {"x": 1}, "the key 'x' is not taken"),
+    ],
+)
+def test_formats_in_words(field: dict[str, Any], value: Any, said: str) -> None:
+    (problem,) = Checker({"properties": {"a": field}}).problems({"a": value})
+    assert problem.text.endswith(said)
+    assert problem.path[0] == "a"
+
+
+def test_steps_of_whole_numbers_are_exact() -> None:
+    checker = Checker({"properties": {"a": {"multipleOf": 3}, "b": {"multipleOf": 0.1}}})
+    assert checker.problems({"a": 3 * 10**30, "b": 0.7}) == []
+    assert [problem.path for problem in checker.problems({"a": 3 * 10**30 + 1, "b": 0.75})] == [("a",), ("b",)]
+    assert checker.problems({"a": True, "b": "text"}) == []
+
+
+def test_formats_that_say_what_a_text_is_for() -> None:
+    schema = {"properties": {"a": {"format": "path"}, "b": {"format": "date"}, "c": {"format": "hostname"}}}
+    assert Checker(schema).problems({"a": "no such file", "b": "2024-01-31", "c": "-no host-"}) == []
+
+
+def test_what_is_not_a_text_is_of_every_format() -> None:
+    schema = {"properties": {"a": {"format": "date", "formatMinimum": "2024-01-01"}, "b": {"pattern": r"^\d$"}}}
+    assert Checker(schema).problems({"a": 3, "b": [1]}) == []
+
+
+def test_a_reference_stands_for_a_text_of_any_format() -> None:
+    schema = {"properties": {"a": {"format": "date", "formatMinimum": "2024-01-01", "pattern": r"^\d"}}}
+    assert Checker(schema).problems({"a": "${{ runs.x.result.day }}"}) == []
+
+
+def test_one_of_the_names_of_a_field() -> None:
+    names: list[Any] = [{"required": ["a"]}, {"required": ["b"]}]
+    (problem,) = Checker({"allOf": [{"oneOf": names}]}).problems({"a": 1, "b": 2})
+    assert problem.text == "'b' is another name of 'a', which is given too"
+    assert (problem.path, problem.on_key) == (("b",), True)
+    (problem,) = Checker({"allOf": [{"oneOf": names}]}).problems({})
+    assert (problem.kind, problem.text) == ("missing", "a")
+    (problem,) = Checker({"type": "object", "allOf": [{"oneOf": names}]}).problems(3)
+    assert problem.text == "3 is not a mapping"
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"format": "date", "formatMinimum": "never"},
+        {"format": "date", "formatMinimum": 3},
+        {"format": "uri", "schemes": 3},
+        {"pattern": r"\d("},
+    ],
+)
+def test_a_limit_that_is_none_is_said_at_once(schema: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="keyword"):
+        Checker(schema)
 
 
 def test_a_pattern_that_python_does_not_know() -> None:

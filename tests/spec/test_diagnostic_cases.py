@@ -7,6 +7,7 @@ write the spec and run with UPDATE_CASES=1, which writes NAME.out; then read wha
 import os
 import shlex
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -54,13 +55,15 @@ def test_case(name: str, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> No
     spec = stem if (CASES / stem).is_dir() else f"{stem}.yaml"
     transcript = path.read_text(encoding="utf-8") if path.exists() else f"$ synapse validate {spec}\n"
     command = transcript.partition("\n")[0]
+    start = time.monotonic()
     result = CliRunner().invoke(program, shlex.split(command.removeprefix("$ synapse ")))
+    assert time.monotonic() - start < 5, "a second is what it may take; a busy machine gets more"
     found = f"{command}\n{result.output}[exit {result.exit_code}]\n"
     if UPDATE:
         path.write_text(found, encoding="utf-8")
     assert found == transcript or UPDATE
     assert "Traceback" not in found
-    assert result.exit_code == 3
+    assert result.exit_code == (3 if " error[" in found else 0)
 
 
 def test_every_spec_is_a_case_and_every_code_has_one() -> None:

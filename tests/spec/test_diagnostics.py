@@ -5,7 +5,7 @@ import re
 import pytest
 
 from synapse_spec.plugins.yaml import Span
-from synapse_spec.spec.diagnostics import CODES, Diagnostic, InvalidSpec, render_text
+from synapse_spec.spec.diagnostics import CODES, Diagnostic, InvalidSpec, legible, render_text
 
 
 def plain(text: str, _: str) -> str:
@@ -59,6 +59,8 @@ def test_lines_are_counted_as_yaml_counts_them(newline: str, mark: str) -> None:
         ("a: 日本", 4, 6, "   ^^^^"),
         ("😀 x", 3, 4, "   ^"),
         ("e\u0301: x", 5, 6, "   ^"),
+        ("❤\ufe0f: x", 5, 6, "   ^"),
+        ("👩\u200d👧: x", 6, 7, "      ^"),
         ("a: x", 5, 5, "    ^"),
         ("a: x", 4, 9, "   ^"),
     ],
@@ -71,6 +73,33 @@ def test_the_caret_stands_under_the_characters_as_a_terminal_shows_them(
 
 def test_what_goes_on_for_lines_is_marked_where_it_begins() -> None:
     assert shown("a:\n  b: 1\n  c: 2\n", Span(2, 3, 3, 7), None)[2] == "      |   ^"
+
+
+def test_a_hint_of_several_lines_stands_below() -> None:
+    assert shown("a: b", Span(1, 4, 1, 5), "one\ntwo")[1:] == [
+        "    1 | a: b",
+        "      |    ^",
+        "      | one",
+        "      | two",
+    ]
+    assert shown(None, None, "one\ntwo") == ["a.yaml: error[SS101]: message", "      one", "      two"]
+
+
+def test_an_empty_line_is_not_shown() -> None:
+    assert shown("\n", Span(1, 1, 1, 2)) == ["a.yaml:1:1: error[SS101]: message", "      hint"]
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("a\nb   c", "a b c"),
+        (f"unknown param '{'k' * 500}' for x", f"unknown param '{'k' * 60}…' for x".replace("k" * 60, "k" * 59)),
+        (f"{'k' * 500}: 3 is not", f"{'k' * 60}…: 3 is not"),
+        (f"no such file {'/folder' * 40}", f"no such file {'/folder' * 40}"),
+    ],
+)
+def test_names_are_cut_and_paths_are_not(message: str, said: str) -> None:
+    assert legible(message) == said
 
 
 def test_nothing_that_a_terminal_would_obey() -> None:

@@ -1,6 +1,10 @@
-"""Exported schemas: the same bytes each time, valid, and as strict in an editor as `validate` is."""
+"""Exported schemas: the same bytes each time, valid, of all plugins in the folder, and gone with their plugin."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,55 +12,28 @@ import jsonschema_rs
 import pytest
 from jsonschema import Draft202012Validator
 
-from synapse_spec.plugins.errors import PluginError
-from synapse_spec.spec.catalog import Catalog
-from synapse_spec.spec.envelope import RUN
-from synapse_spec.spec.export import editor_schema, exported_files, plugin_schema
+from synapse_spec.spec import exported
+from synapse_spec.spec.export import Export, Target, export
 from synapse_spec.spec.model import PluginRef
-from tests.conftest import MakePlugin
+from tests.conftest import PRELUDE, MakePlugin
 
 CODE = """
-    from typing import Annotated, Literal
-    from pydantic import Field
-
-    class Step(BaseModel):
-        kind: Literal["step"]
-        every: int = Field(1, ge=1)
-
-    class Cosine(BaseModel):
-        kind: Literal["cosine"]
-        warmup: float = 0.0
-
     class Tree(BaseModel):
         value: int = 0
         children: "list[Tree]" = []
 
     class TrainParams(BaseModel):
-        dataset: str = Field(description="Where from.")
-        epochs: int = Field(3, ge=1, description="How often.")
-        optimizer: Literal["adam", "sgd"] = "adam"
-        schedule: Annotated[Step | Cosine, Field(discriminator="kind")] | None = None
-        layers: list[int] = [64]
-        pair: tuple[int, str] = (1, "a")
-        weights: dict[str, float] = {}
-        tree: Tree | None = None
+        dataset: str
+        epochs: int = 3
 
-    class OtherParams(BaseModel):
-        Tree: int = 0
-
-    @action(params=TrainParams, result=Tree)
+    @action(description="Trains.", params=TrainParams, result=Tree)
     def train(params, ctx): ...
-
-    @action(params=OtherParams)
-    def other(params, ctx): ...
-
-    @action(params=Tree)
-    def grow(params, ctx): ...
 
     @action()
     def free(params, ctx): ...
 """
-ACTIONS = {name: f"plugin.act:{name}" for name in ("train", "other", "grow", "free")}
+ACTIONS = {"train": "plugin.act:train", "free": "plugin.act:free"}
+COMMON = ["synapse.schema.json", "synapse.config.schema.json", "synapse.toml.schema.json"]
 
 
 @pytest.fixture
@@ -64,201 +41,222 @@ def plugin(make_plugin: MakePlugin) -> Path:
     return make_plugin("digits", CODE, actions=ACTIONS)
 
 
-def exported(*folders: Path) -> dict[str, str]:
-    refs = [PluginRef(path=folder) for folder in folders]
-    files = exported_files(refs, Catalog(folders[0].parent), folders[0].parent / "schemas")
-    return {path.name: text for path, text in files.items()}
+@pytest.fixture
+def target(tmp_path: Path) -> Target:
+    return Target(tmp_path / "schemas", tmp_path)
 
 
-def editor(*folders: Path) -> dict[str, Any]:
-    schema: dict[str, Any] = json.loads(exported(*folders)["synapse.schema.json"])
-    return schema
+def written(target: Target, *folders: Path, whole: bool = False) -> Export:
+    """What is exported, as files."""
+    done = export([PluginRef(path=folder) for folder in folders], target, whole=whole)
+    target.folder.mkdir(exist_ok=True)
+    for path, text in done.files.items():
+        path.write_text(text, encoding="utf-8")
+    return done
 
 
-def run(params: Any, action: str = "train", path: str = "../plugins/digits") -> dict[str, Any]:
-    return {
-        "apiVersion": "synapse.dev/v1",
-        "kind": "Run",
-        "metadata": {"name": "a"},
-        "spec": {"plugin": {"path": path}, "action": action, "params": params},
-    }
+def content(target: Target, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((target.folder / f"{name}.schema.json").read_bytes())
+    return found
 
 
-def fits(schema: dict[str, Any], document: Any) -> bool:
-    """As both validators see it."""
-    decided = jsonschema_rs.Draft202012Validator(schema).is_valid(document)
-    assert Draft202012Validator(schema).is_valid(document) is decided
-    return decided
+def fits(target: Target, path: str, params: dict[str, Any], action: str = "train") -> bool:
+    """Whether an editor takes these params of a spec that names the plugin so."""
+    spec = {"plugin": {"path": path}, "action": action, "params": params}
+    run = {"apiVersion": "synapse.dev/v1", "kind": "Run", "metadata": {"name": "a"}, "spec": spec}
+    return jsonschema_rs.Draft202012Validator(content(target, "synapse")).is_valid(run)
 
 
-def test_what_is_exported(plugin: Path) -> None:
-    files = exported(plugin)
-    assert list(files) == ["digits.schema.json", "synapse.schema.json"]
-    schema = json.loads(files["digits.schema.json"])
-    assert (schema["plugin"], list(schema["actions"])) == ("digits", ["free", "grow", "other", "train"])
+def test_what_is_exported(plugin: Path, target: Target) -> None:
+    done = written(target, plugin)
+    assert [path.name for path in done.files] == ["digits.schema.json", *COMMON]
+    assert (done.problems, done.gone) == ([], [])
+    schema = content(target, "digits")
+    assert (schema["plugin"], schema["references"]) == ("digits", [{"path": "digits"}])
+    assert list(schema["files"]) == ["plugin/act.py"]
+    assert list(schema["actions"]) == ["free", "train"]
     train = schema["actions"]["train"]
     assert train["code"].startswith("sha256:")
-    assert train["params"]["properties"]["epochs"]["description"] == "How often."
+    assert (train["entrypoint"], train["description"]) == ("plugin.act:train", "Trains.")
+    assert list(train["params"]["properties"]) == ["dataset", "epochs"]
     assert list(train["result"]["properties"]) == ["value", "children"]
-    assert schema["actions"]["free"]["params"] == {"type": "object"}
+    assert schema["actions"]["free"]["result"] is None
 
 
-def test_the_same_bytes_each_time(plugin: Path, make_plugin: MakePlugin) -> None:
-    other = make_plugin("another", CODE, actions=dict(reversed(ACTIONS.items())))
-    first, second = exported(plugin, other), exported(plugin, other, plugin)
-    assert first == second
-    assert all(text.endswith("}\n") and "\r" not in text for text in first.values())
-
-
-def test_every_schema_is_a_valid_one(plugin: Path) -> None:
-    files = exported(plugin)
-    actions = json.loads(files["digits.schema.json"])["actions"].values()
-    for schema in [
-        editor(plugin),
-        RUN,
-        *(item["params"] for item in actions),
-        *(item["result"] or {} for item in actions),
-    ]:
+def test_every_schema_is_a_valid_one(plugin: Path, target: Target) -> None:
+    written(target, plugin)
+    actions = content(target, "digits")["actions"].values()
+    schemas = [json.loads((target.folder / name).read_bytes()) for name in COMMON]
+    schemas += [action["params"] for action in actions] + [action["result"] or {} for action in actions]
+    for schema in schemas:
         Draft202012Validator.check_schema(schema)
         assert jsonschema_rs.meta.is_valid(schema | {"$schema": "https://json-schema.org/draft/2020-12/schema"})
 
 
-@pytest.mark.parametrize(
-    "params",
-    [
-        {"dataset": "d"},
-        {"dataset": "d", "epochs": 5, "optimizer": "sgd", "layers": [1, 2], "pair": [1, "a"], "weights": {"a": 0.5}},
-        {"dataset": "d", "schedule": {"kind": "step", "every": 2}, "tree": {"children": [{"value": 1}]}},
-        {"dataset": "d", "schedule": None, "tree": None},
-        {"dataset": "${{ runs.a.result.path }}", "epochs": "${{ runs.a.result.n }}", "optimizer": "${{ run.name }}"},
-        {"dataset": "d", "layers": ["${{ runs.a.result.n }}", 2], "pair": ["${{ run.name }}", "x"]},
-        {"dataset": "d", "layers": "${{ runs.a.result.layers }}", "weights": {"a": "${{ runs.a.result.w }}"}},
-        {
-            "dataset": "d",
-            "schedule": "${{ runs.a.result }}",
-            "tree": {"children": [{"value": "${{ runs.a.result.v }}"}]},
-        },
-        {"dataset": "d", "schedule": {"kind": "step", "every": "${{ runs.a.result.n }}"}},
-    ],
-)
-def test_an_editor_takes_what_is_fine(plugin: Path, params: Any) -> None:
-    assert fits(editor(plugin), run(params))
+def test_the_same_bytes_in_any_order_place_and_process(
+    plugin: Path, make_plugin: MakePlugin, target: Target, tmp_path: Path
+) -> None:
+    other = make_plugin("another", CODE, actions=dict(reversed(ACTIONS.items())))
+    first, second = written(target, plugin, other), written(target, other, plugin, other)
+    assert first.files == second.files
+    assert all(str(tmp_path) not in text and "\r" not in text and text.endswith("}\n") for text in first.files.values())
+    elsewhere = tmp_path / "elsewhere"
+    for folder in (plugin, other):
+        shutil.copytree(folder, elsewhere / folder.name)
+    (elsewhere / "synapse.toml").touch()
+    for seed in ("1", "2"):
+        subprocess.run(
+            [sys.executable, "-m", "synapse_spec", "schema", "export"],
+            cwd=elsewhere,
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+        )
+        for path, text in first.files.items():
+            assert (elsewhere / "schemas" / path.name).read_text() == text
 
 
-@pytest.mark.parametrize(
-    "params",
-    [
-        {},
-        {"epochs": 5},
-        {"dataset": "d", "epocs": 5},
-        {"dataset": "d", "epochs": 0},
-        {"dataset": "d", "epochs": "5"},
-        {"dataset": "d", "optimizer": "admm"},
-        {"dataset": "d", "layers": [1, "x"]},
-        {"dataset": "d", "pair": [1]},
-        {"dataset": "d", "schedule": {"kind": "step", "evry": 2}},
-        {"dataset": "d", "schedule": {"kind": "linear"}},
-        {"dataset": "d", "tree": {"children": [{"children": [{"valeu": 1}]}]}},
-        {"dataset": "d", "weights": {"a": "heavy"}},
-        {"dataset": "d", "${{ run.name }}": 1},
-        [],
-    ],
-)
-def test_an_editor_refuses_what_is_not(plugin: Path, params: Any) -> None:
-    assert not fits(editor(plugin), run(params))
+def test_exporting_one_keeps_the_others_in_the_editors_file(
+    plugin: Path, make_plugin: MakePlugin, target: Target
+) -> None:
+    other = make_plugin("forest", CODE.replace("dataset", "wood"), actions=ACTIONS)
+    written(target, plugin)
+    done = written(target, other)
+    assert [path.name for path in done.files] == ["forest.schema.json", *COMMON]
+    assert fits(target, "../digits", {"dataset": "d"})
+    assert not fits(target, "../digits", {"wood": "d"})
+    assert fits(target, "../forest", {"wood": "d"})
 
 
-def test_a_typo_is_said_at_its_place_and_alone(plugin: Path) -> None:
-    schema = editor(plugin)
-    for params, place in (
-        ({"dataset": "d", "epocs": 5}, ["spec", "params"]),
-        ({"dataset": "d", "tree": {"valeu": 1}}, ["spec", "params", "tree"]),
-        ({"dataset": "d", "layers": [1, "x"]}, ["spec", "params", "layers", 1]),
-    ):
-        (error,) = Draft202012Validator(schema).iter_errors(run(params))
-        while error.context:
-            error = max(error.context, key=lambda item: len(item.absolute_path))
-        assert list(error.absolute_path) == place
+def test_folders_of_one_name_have_rules_of_their_own(make_plugin: MakePlugin, target: Target) -> None:
+    for code, param in (("one", "dataset"), ("two", "wood")):
+        config = f"name: n\ncode: {code}\nactions: {{train: plugin.act:train}}\n"
+        make_plugin(f"{code}/digits", CODE.replace("dataset", param), config=config)
+    written(target, target.root / "one" / "digits", target.root / "two" / "digits")
+    assert fits(target, "../one/digits", {"dataset": "d"})
+    assert not fits(target, "../one/digits", {"wood": "d"})
+    assert fits(target, "../two/digits/", {"wood": "d"})
+    assert fits(target, "digits", {"what": "ever"})
 
 
-def test_params_are_those_of_the_chosen_action(plugin: Path) -> None:
-    schema = editor(plugin)
-    assert fits(schema, run({"Tree": 1}, "other"))
-    assert not fits(schema, run({"dataset": "d"}, "other"))
-    assert fits(schema, run({"value": 1, "children": [{"value": 2}]}, "grow"))
-    assert not fits(schema, run({"value": 1, "children": [{"vlaue": 2}]}, "grow"))
-    assert fits(schema, run({"whatever": [1]}, "free"))
-    assert fits(schema, run({"whatever": 1}, "unknown"))
+def test_the_workspace_itself_as_a_plugin(make_plugin: MakePlugin, tmp_path: Path) -> None:
+    folder = make_plugin(
+        "cloned-as-it-pleased", CODE, actions=ACTIONS, config="name: n\ncode: n\nactions: {train: plugin.act:train}\n"
+    )
+    target = Target(folder / "schemas", folder)
+    text = "".join(written(target, folder).files.values())
+    assert "as-it-pleased" not in text
+    for path in (".", "..", "../..", "../"):
+        assert not fits(target, path, {"datset": "d"})
+    assert fits(target, "../other", {"datset": "d"})
 
 
-def test_params_may_only_be_left_out_where_none_is_required(plugin: Path) -> None:
-    schema = editor(plugin)
-    for action, expected in (("train", False), ("other", True)):
-        document = run({}, action)
-        del document["spec"]["params"]
-        assert fits(schema, document) is expected
+def test_a_plugin_under_two_names(plugin: Path, make_plugin: MakePlugin, target: Target) -> None:
+    """Copies with one code are one plugin as long as they are the same."""
+    config = (plugin / "config.yaml").read_text()
+    copy = make_plugin("copy", CODE, config=config)
+    written(target, plugin)
+    written(target, copy)
+    assert content(target, "digits")["references"] == [{"path": "copy"}, {"path": "digits"}]
+    assert not fits(target, "digits", {})
+    (copy / "plugin" / "act.py").write_text((copy / "plugin" / "act.py").read_text() + "\nx = 1\n")
+    before = content(target, "digits")
+    assert written(target, copy).problems == [("digits", "copy and digits have the same code; give one another")]
+    assert content(target, "digits") == before
 
 
-@pytest.mark.parametrize("path", ["digits", "./digits", "../plugins/digits", "../plugins/digits/", "/abs/digits"])
-def test_the_plugin_is_told_by_the_end_of_its_path(plugin: Path, path: str) -> None:
-    assert not fits(editor(plugin), run({}, path=path))
+def test_a_plugin_that_was_moved(plugin: Path, target: Target) -> None:
+    written(target, plugin)
+    moved = plugin.rename(plugin.parent / "moved")
+    assert written(target, moved, whole=True).gone == []
+    assert content(target, "digits")["references"] == [{"path": "moved"}]
 
 
-@pytest.mark.parametrize("path", ["other", "mydigits", "digits/inner"])
-def test_of_other_plugins_nothing_is_claimed(plugin: Path, path: str) -> None:
-    assert fits(editor(plugin), run({"what": "ever"}, path=path))
+def test_a_plugin_that_is_gone(plugin: Path, make_plugin: MakePlugin, target: Target) -> None:
+    other = make_plugin("other", CODE, actions=ACTIONS)
+    written(target, plugin, other)
+    (target.folder / "mine.schema.json").write_text('{"plugin": "mine", "actions": {}}')
+    (plugin / "config.yaml").write_text("name: Renamed\ncode: renamed\nactions: {train: plugin.act:train}\n")
+    (other / "config.yaml").write_text("name: [broken\n")
+    assert written(target, plugin).gone == []
+    done = written(target, plugin, whole=True)
+    assert done.gone == [target.file("digits")]
+    assert not fits(target, "digits", {}), "by its new code"
+    assert not fits(target, "other", {}), "broken is not gone"
 
 
-def test_names_of_folders_are_taken_literally(make_plugin: MakePlugin) -> None:
-    config = "name: p\ncode: p\nactions: {train: plugin.act.train}\n"
-    schema = editor(make_plugin("a.b+c-d", CODE, config=config))
-    assert not fits(schema, run({}, path="../a.b+c-d"))
-    assert fits(schema, run({}, path="../aXb+c-d"))
+def test_a_broken_action_keeps_no_other_from_being_exported(make_plugin: MakePlugin, target: Target) -> None:
+    files = {"plugin/act.py": PRELUDE + "@action()\ndef run(params, ctx): ...\n", "plugin/bad.py": "import not_there\n"}
+    actions = {"bad": "plugin.bad:run", "run": "plugin.act:run", "dead": ".venv.lib.act:Run"}
+    folder = make_plugin("p", files, actions=actions)
+    whole = make_plugin("whole", CODE, actions=ACTIONS)
+    done = written(target, folder, whole, target.root / "nowhere")
+    assert list(content(target, "p")["actions"]) == ["run"]
+    assert list(content(target, "whole")["actions"]) == ["free", "train"]
+    nowhere, bad, dead = done.problems
+    assert nowhere == ("nowhere", "there is no such folder")
+    assert bad[0] == "p:bad"
+    assert "No module named 'not_there'" in bad[1]
+    assert dead[0] == "p:dead"
 
 
-def test_a_module_is_told_by_its_name(plugin: Path) -> None:
-    schema = plugin_schema(PluginRef(path=plugin), Catalog(plugin.parent))
-    merged = editor_schema({"m": [(PluginRef(module="my.module"), schema)]})
-    document = run({})
-    document["spec"]["plugin"] = {"module": "my.module"}
-    assert not fits(merged, document)
-    document["spec"]["plugin"] = {"module": "other"}
-    assert fits(merged, document)
+def test_what_does_not_import_here_stays_as_long_as_its_code_is_the_same(
+    make_plugin: MakePlugin, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = target.root / "site-packages"
+    library.mkdir()
+    (library / "heavy_for_export.py").touch()
+    code = "import heavy_for_export\n" + PRELUDE + "@action()\ndef run(params, ctx): ...\n"
+    folder = make_plugin("p", {"plugin/act.py": code}, actions={"run": "plugin.act:run"})
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(str(library))
+        first = written(target, folder)
+    sys.modules.pop("heavy_for_export", None)
+    act = folder / "plugin" / "act.py"
+    act.write_text(act.read_text() + "# a comment, so that it is loaded anew\n")
+    again = written(target, folder)
+    assert (again.problems, again.files) == ([], first.files)
+    act.write_text(act.read_text() + "x = 1\n")
+    assert "heavy_for_export" in written(target, folder).problems[0][1]
+    assert content(target, "p")["actions"] == {}
 
 
-def test_actions_of_two_plugins_do_not_mix(plugin: Path, make_plugin: MakePlugin) -> None:
-    other = """
-        class Tree(BaseModel):
-            height: int
-        class Params(BaseModel):
-            tree: Tree
-        @action(params=Params)
-        def train(params, ctx): ...
-    """
-    schema = editor(plugin, make_plugin("forest", other, actions={"train": "plugin.act:train"}))
-    assert fits(schema, run({"tree": {"height": 1}}, path="forest"))
-    assert not fits(schema, run({"tree": {"value": 1}}, path="forest"))
-    assert fits(schema, run({"dataset": "d", "tree": {"value": 1}}))
-
-
-def test_without_plugins_it_is_the_envelope() -> None:
-    schema = editor_schema({})
-    assert {key: schema[key] for key in RUN} == RUN
-    assert fits(schema, run({"what": "ever"}))
-    assert not fits(schema, run({}) | {"wibble": 1})
-
-
-@pytest.mark.parametrize("code", ["../up", "a/b", "synapse", ".hidden", "a b"])
-def test_a_code_that_cannot_name_a_file(make_plugin: MakePlugin, code: str) -> None:
+@pytest.mark.parametrize("code", ["../up", "a/b", ".hidden", "a b"])
+def test_a_code_that_cannot_name_a_file(make_plugin: MakePlugin, target: Target, code: str) -> None:
     folder = make_plugin("p", CODE, config=f"name: p\ncode: '{code}'\nactions: {{train: plugin.act.train}}\n")
-    with pytest.raises(PluginError, match="cannot name a file of schemas"):
-        exported(folder)
+    done = written(target, folder)
+    assert "cannot name a file of schemas" in done.problems[0][1]
+    assert [path.name for path in done.files] == COMMON
 
 
-def test_two_plugins_with_one_code(make_plugin: MakePlugin) -> None:
-    config = "name: p\ncode: p\nactions: {train: plugin.act.train}\n"
-    first, second = make_plugin("a", CODE, config=config), make_plugin("b", CODE, config=config)
-    assert len(exported(first, second)) == 2
-    (second / "plugin" / "act.py").write_text((second / "plugin" / "act.py").read_text() + "\nx = 1\n")
-    with pytest.raises(PluginError, match="have the same code 'p'"):
-        exported(first, second)
+@pytest.mark.parametrize("code", ["synapse", "Synapse", "synapse.config", "synapse.toml"])
+def test_a_code_that_is_kept(make_plugin: MakePlugin, target: Target, code: str) -> None:
+    folder = make_plugin("p", CODE, config=f"name: p\ncode: '{code}'\nactions: {{train: plugin.act.train}}\n")
+    assert "is kept for synapse's own schemas" in written(target, folder).problems[0][1]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda text: "", "not valid JSON"),
+        (lambda text: text[:-20], "not valid JSON"),
+        (lambda text: "[" * 100_000, "not valid JSON"),
+        (lambda text: "[]", "not what synapse writes"),
+        (lambda text: "{}", "not what synapse writes"),
+        (lambda text: '{"plugin": "digits", "actions": {}}', "written by an older synapse"),
+        (lambda text: text.replace(f'"{exported.WRITER}"', '"0.0"'), "written by an older synapse"),
+        (lambda text: text.replace(f'"{exported.WRITER}"', '"99.0"'), "written by synapse 99.0"),
+        (lambda text: text.replace(f'"{exported.WRITER}"', "[]"), "written by an older synapse"),
+        (lambda text: text.replace('"default": 3', '"default": 4'), "edited by hand"),
+        (lambda text: text.replace('"seal"', '"sael"'), "edited by hand"),
+        (lambda text: text.replace('"object"', '"objekt"'), "edited by hand"),
+    ],
+)
+def test_a_file_that_cannot_be_believed(plugin: Path, target: Target, change: Any, why: str) -> None:
+    written(target, plugin)
+    path = target.file("digits")
+    path.write_text(change(path.read_text()))
+    with pytest.raises(exported.NotUsable, match=why):
+        exported.read(path)
+    with pytest.raises(exported.NotUsable, match="missing"):
+        exported.read(target.file("none"))

@@ -175,7 +175,7 @@ def bomb() -> str:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("#" * (MAX_BYTES + 1), "the file has 10,485,761 bytes; more than 10,485,760 are not read"),
+        ("#" * (MAX_BYTES + 1), "the file has more than 10,485,760 bytes; that is not read"),
         ("a: " + "[" * 1001 + "]" * 1001, "there are more than 1000 levels"),
         ("- " * 1001 + "a", "there are more than 1000 levels"),
         (bomb(), "the aliases stand for too many values"),

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synapse_spec.plugins import yaml
-from synapse_spec.spec.diagnostics import Diagnostic, render_text, source_lines
+from synapse_spec.plugins.yaml import source_lines
+from synapse_spec.spec.diagnostics import Diagnostic, render_text
 from synapse_spec.spec.syntax import diagnosed
 
 SPEC = """\
@@ -78,10 +79,18 @@ CASES = [
     ('a: "\\q"\n', "\\q means nothing inside double quotes", (1, 6)),
     ("a: 1\na: 2\n", "the key 'a' is given twice", (2, 1)),
     ("a: !x b\n", "the tag !x is not taken: values are plain JSON", (1, 4)),
-    ("a: .inf\n", "inf is no number that JSON knows", (1, 4)),
+    ("a: .inf\n", ".inf is no number that JSON knows", (1, 4)),
     ("<<<<<<< ours\na: 1\n=======\na: 2\n>>>>>>> theirs\n", "a merge conflict was left in the file", (1, 1)),
     (b"a: \xff\n", "the file is not UTF-8: the byte 0xff", (1, 4)),
     ("[" * 1001, "there are more than 1000 levels", (1, 1001)),
+    ("a: -1e999\n", "-1e999 is too large for a number", (1, 4)),
+    ("a: " + "9" * 5000, "an integer of more than 4,300 digits is not read", (1, 4)),
+    ("a: \x01", "the character U+0001 cannot stand here", (1, 4)),
+    ('a: "b"#c', "there is no blank before the # of a comment", (1, 7)),
+    ("a: | b\n", "the text starts on the line after | or >", (1, 6)),
+    ("{a: b c: d}\n", "there is no key before the colon", (1, 8)),
+    (f"{'k' * 500}: 1\n{'k' * 500}: 2\n", f"the key '{'k' * 58}… is given twice", (2, 1)),
+    (f"a: *{'k' * 500}", f"a value that starts with * is an alias, and there is no anchor &{'k' * 59}…", (1, 4)),
 ]
 
 
@@ -108,12 +117,37 @@ def test_in_plain_words(text: str | bytes, message: str, place: tuple[int, int] 
         ("a: [@b, c]\n", 'quote it: "@b"'),
         ("a: @b c # d\n", 'quote it: "@b c"'),
         ("1.5: a\n", 'quote it: "1.5"'),
+        ("a: [{b: 1]\n", "put } in its place, or before it"),
+        ('{a: "b" c: d}\n', "put one before this"),
+        ('a: @b "c" \\d\n', 'quote it: "@b \\"c\\" \\\\d"'),
+        (f"a: @{'b' * 500}\n", f'quote it: "@{"b" * 58}…"'),
+        ("a: 1e999\n", 'quote it if it is text: "1e999"'),
     ],
 )
 def test_with_the_way_out(text: str, hint: str) -> None:
     found = read(text)
     assert found is not None
     assert found.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        ("ab: 1\nab: 2\n", 3),
+        ("a: .inf\n", 8),
+        ("a: !tag:x b\n", 10),
+        ("a: [1\n", 5),
+        ('a: "b\n', 5),
+        ("a: é: ü\n", 6),
+        ("a: 1\n  épochs: 2\n", 9),
+        ("a: @größe, b\n", 10),
+    ],
+)
+def test_the_word_is_underlined(text: str, end: int) -> None:
+    found = read(text)
+    assert found is not None
+    assert found.span is not None
+    assert found.span.end_column == end
 
 
 def check(data: bytes) -> None:

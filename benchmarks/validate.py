@@ -1,0 +1,205 @@
+"""`validate` of 1,000 specs in 1,000 files against check-jsonschema with the exported schema; and what it remembers.
+
+The specs are training runs of the usual size, with comments, as people keep them in git. Both programs must find all
+of them valid; for the second ratio a fifth of them has a typo, which both must find.
+"""
+
+import os
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.paired import Pair, Ratio, compare
+from synapse_spec.spec.catalog import Catalog
+from synapse_spec.spec.model import PluginRef
+
+COUNT = 1000
+LIMIT = 1 / 20
+# Where something is wrong, jsonschema is imported to say what, and its place is looked for.
+WRONG_LIMIT = 1 / 5
+# What is kept of a file: its name as it was given and in full, and the name, plugin and action of its run.
+KIB_A_FILE = 2.0
+_PAIRS = 2
+
+_ACTION = """\
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from synapse_spec.plugins.action import BaseAction
+
+
+class Augmentation(BaseModel):
+    flip: bool = Field(True, description="Mirror half of the images.")
+    rotate: float = Field(0.0, ge=0, le=180, description="Up to so many degrees.")
+    crop: float = Field(1.0, gt=0, le=1, description="Keep this part of each side.")
+
+
+class Params(BaseModel):
+    dataset: str = Field(description="Folder of the prepared dataset.")
+    epochs: int = Field(30, ge=1, description="Passes over the data.")
+    learning_rate: float = Field(1e-3, gt=0, description="Of the optimizer.")
+    batch_size: int = Field(32, ge=1)
+    optimizer: Literal["adam", "sgd"] = "adam"
+    hidden_units: list[int] = [64]
+    augmentation: Augmentation = Augmentation()
+    classes: list[str] = []
+    seed: int = 0
+
+
+class Train(BaseAction[Params]):
+    def execute(self):
+        return {"path": self.params.dataset}
+"""
+
+_SPEC = """\
+# yaml-language-server: $schema=../schemas/synapse.schema.json
+# One of the runs of the learning rate study; see the notes beside it.
+apiVersion: synapse.dev/v1
+kind: Run
+metadata:
+  name: train-{number}
+  labels:
+    team: vision
+    study: learning-rate
+spec:
+  plugin: {{path: ../plugin}}           # relative to this file
+  action: train
+  mode: job                           # local, task or job
+  params:
+    # What to train on: a folder that the prepare action has written.
+    dataset: /data/sets/{number}/train
+    # Passes over the data; at least 1.
+    {epochs}: 30
+    # Of the optimizer; more than 0.
+    learning_rate: 0.00{number}1
+    batch_size: 32
+    optimizer: adam
+    hidden_units: [256, 128, 64]
+    augmentation:
+      flip: true                      # mirror half of the images
+      rotate: 15.0
+      crop: 0.9
+    classes:
+      - car
+      - bicycle
+      - pedestrian
+      - traffic light
+    seed: {number}
+  env:
+    LOG_LEVEL: debug
+    API_KEY: {{fromEnv: API_KEY}}       # a secret: read when the run starts
+  resources:
+    cpus: 4
+    gpus: 1
+    memory: 16GiB
+  runtimeEnv:
+    pip: [numpy, scikit-learn]
+  timeout: 2h
+  retry:
+    limit: 2                          # then it stays Failed
+    backoff: 30s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """How much more memory a process has at most with more files, in KiB a file."""
+
+    name: str
+    kib: float
+    limit: float
+
+    @property
+    def holds(self) -> bool:
+        return self.kib <= self.limit
+
+    def line(self) -> str:
+        verdict = "holds" if self.holds else "DOES NOT HOLD"
+        return f"{self.name}: {self.kib:.2f} KiB a file (limit {self.limit:g}): {verdict}"
+
+
+def measure() -> Iterator[Ratio | Memory]:
+    for wrong, label in ((0, "all valid"), (COUNT // 5, "a fifth with a typo")):
+        with workspace(COUNT, wrong) as folder:
+            for cached in (False, True):
+                known = "facts cached" if cached else "no cache"
+                if cached:
+                    _remember(folder)
+                yield _against_peer(f"validate {COUNT} specs, {label}, {known} / check-jsonschema", folder, wrong)
+    yield small_files(1000, 20_000)
+    yield large_files(20, 200)
+
+
+def small_files(few: int, many: int) -> Memory:
+    """Of what a file leaves behind: specs of the usual size."""
+    kib = (_peak(many, "") - _peak(few, "")) / (many - few)
+    return Memory(f"memory of validate, {few} and {many} specs", kib, KIB_A_FILE)
+
+
+def large_files(few: int, many: int) -> Memory:
+    """That no file is kept: specs of 1 MiB; what a process has at most varies by more than names take."""
+    text = "x" * 2**20
+    kib = (_peak(many, text) - _peak(few, text)) / (many - few)
+    return Memory(f"memory of validate, {few} and {many} specs of 1 MiB", kib, 16 * KIB_A_FILE)
+
+
+@contextmanager
+def workspace(count: int, wrong: int = 0, more: str = "") -> Iterator[Path]:
+    """A plugin, its exported schemas and `count` specs of it, one a file; the first `wrong` of them have a typo.
+
+    Args:
+        count: How many.
+        wrong: How many with a typo.
+        more: Text that each of them has in a param.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        package = folder / "plugin" / "plugin"
+        package.mkdir(parents=True)
+        (folder / "synapse.toml").touch()
+        (package / "train.py").write_text(_ACTION)
+        config = "name: Bench\ncode: bench\nactions:\n  train: plugin.train:Train\n"
+        (folder / "plugin" / "config.yaml").write_text(config)
+        (folder / "specs").mkdir()
+        for number in range(count):
+            text = _SPEC.format(number=number, epochs="epohcs" if number < wrong else "epochs")
+            (folder / "specs" / f"train-{number:05}.yaml").write_text(text.replace("car", f"car{more}"))
+        _synapse(folder, "schema", "export", "plugin")
+        yield folder
+
+
+def _peak(count: int, more: str) -> float:
+    """KiB that `validate` of so many specs has at most."""
+    with workspace(count, more=more) as folder:
+        words = [sys.executable, "-m", "synapse_spec", "validate", "specs"]
+        process = subprocess.Popen(words, cwd=folder, stderr=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        if status:
+            raise subprocess.CalledProcessError(status, words)
+        return usage.ru_maxrss / (1024 if sys.platform == "darwin" else 1)
+
+
+def _remember(folder: Path) -> None:
+    """Have the facts in the workspace's cache, as after an `apply`."""
+    catalog = Catalog(folder.resolve())
+    catalog.action(PluginRef(path=folder.resolve() / "plugin"), "train")
+    catalog.save()
+
+
+def _against_peer(label: str, folder: Path, wrong: int) -> Ratio:
+    peer = Path(sysconfig.get_path("scripts")) / "check-jsonschema"
+    files = [str(path.relative_to(folder)) for path in sorted((folder / "specs").iterdir())]
+    theirs = [str(peer), "--schemafile", "schemas/synapse.schema.json", *files]
+    ours = [sys.executable, "-m", "synapse_spec", "validate", "specs"]
+    limit = WRONG_LIMIT if wrong else LIMIT
+    return compare(label, Pair(ours, theirs, folder, (3, 1) if wrong else (0, 0)), limit, _PAIRS)
+
+
+def _synapse(folder: Path, *words: str) -> None:
+    subprocess.run([sys.executable, "-m", "synapse_spec", *words], cwd=folder, check=True, capture_output=True)

@@ -1,0 +1,87 @@
+"""Which files of a plugin folder count as its code: not caches, tests, hidden ones, nor what git ignores.
+
+`.synapseignore` has git's patterns and the last word. Used by `code`, and by the catalog to see what has changed.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from synapse_spec.plugins.source import PluginSource
+
+_RULES = (".gitignore", ".synapseignore")
+_SKIPPED_FOLDERS = frozenset({"__pycache__", "tests", "test", "node_modules", "site-packages", "outputs"})
+_SKIPPED_ENDINGS = (".pyc", ".pyo", ".status.yaml", ".status.yml", ".md", "~", ".bak", ".orig", ".swp")
+
+
+def plugin_files(source: PluginSource) -> Iterator[Path]:
+    """The files of the plugin that may be code or data of it, in a stable order; of a lone module, its file."""
+    return (path for path, counts in _survey(source) if counts)
+
+
+def watched_files(source: PluginSource) -> Iterator[Path]:
+    """These, and those that say which count: config.yaml and the files of ignore rules."""
+    return (path for path, _ in _survey(source))
+
+
+def _survey(source: PluginSource) -> Iterator[tuple[Path, bool]]:
+    """Each file, and whether it counts as code."""
+    if source.config_path.is_file():
+        yield source.config_path, False
+    module = source.import_root.joinpath(*(source.module or "").split("."))
+    if not module.is_dir():
+        yield module.with_name(f"{module.name}.py"), True
+        return
+    ignored = _Ignored()
+    for place in _above(source.folder):
+        yield from ((path, False) for path in ignored.learn(place))
+    for folder, subfolders, names in os.walk(source.folder):
+        here = Path(folder)
+        yield from ((path, False) for path in ignored.learn(here))
+        subfolders[:] = sorted(name for name in subfolders if _is_source(name) and here / name not in ignored)
+        for name in sorted(names):
+            path = here / name
+            counts = not name.startswith(".") and not name.endswith(_SKIPPED_ENDINGS) and path != source.config_path
+            if counts and path not in ignored and path.is_file():
+                yield path, True
+
+
+def _is_source(folder: str) -> bool:
+    return not folder.startswith(".") and folder not in _SKIPPED_FOLDERS and not folder.endswith(".egg-info")
+
+
+def _above(folder: Path) -> list[Path]:
+    """The folders above, from the root of the git repository down, whose rules hold here too."""
+    if (folder / ".git").exists():
+        return []
+    above = list(folder.parents)
+    root = next((index for index, place in enumerate(above) if (place / ".git").exists()), None)
+    return [] if root is None else above[root::-1]
+
+
+class _Ignored:
+    """The rules of the folders that were entered so far; the innermost that speaks of a file decides."""
+
+    def __init__(self) -> None:
+        self._rules: list[tuple[Path, Any]] = []
+
+    def learn(self, folder: Path) -> Iterator[Path]:
+        """Take in the rules of a folder; the files that they stand in."""
+        for name in _RULES:
+            path = folder / name
+            if path.is_file():
+                from pathspec import GitIgnoreSpec
+
+                lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+                self._rules.append((folder, GitIgnoreSpec.from_lines(lines)))
+                yield path
+
+    def __contains__(self, path: Path) -> bool:
+        ending = "/" if self._rules and path.is_dir() else ""
+        for folder, rules in reversed(self._rules):
+            if path.is_relative_to(folder):
+                said = rules.check_file(path.relative_to(folder).as_posix() + ending).include
+                if said is not None:
+                    return bool(said)
+        return False

@@ -1,0 +1,140 @@
+"""A run with a matrix, through the program."""
+
+from typing import Any
+
+import pytest
+
+from synapse_spec.plugins import yaml
+from tests.engine.project import Project, run
+
+
+def sweep(name: str = "sweep", action: str = "add", **more: Any) -> dict[str, Any]:
+    matrix = more.pop("matrix", {"a": [1, 2]})
+    return run(name, action, **({"params": {"a": "${{ matrix.a }}"}, "matrix": matrix} | more))
+
+
+def ran(project: Project) -> int:
+    """How often an action was called."""
+    counts = [file.stat().st_size for file in (project.root / "runs").glob("*")]
+    return sum(counts)
+
+
+def test_each_combination_is_a_run(project: Project) -> None:
+    project.write(sweep(matrix={"a": [1, 2], "b": [10]}, params={"a": "${{ matrix.a }}", "b": "${{ matrix.b }}"}))
+    assert project.apply().exit_code == 0
+    results = {name: status.result for name, status in project.statuses().items()}
+    assert results == {"sweep[a=1,b=10]": {"sum": 11}, "sweep[a=2,b=10]": {"sum": 12}}
+    (document,) = yaml.parse((project.root / "spec.status.yaml").read_bytes())
+    assert document["metadata"] == {"name": "sweep"}
+    assert (document["status"]["phase"], document["status"]["message"]) == ("Succeeded", "2 children: 2 succeeded")
+    assert [child["lastApplied"]["matrix"] for child in document["status"]["children"]] == [
+        {"a": 1, "b": 10},
+        {"a": 2, "b": 10},
+    ]
+    before = (project.root / "spec.status.yaml").read_bytes()
+    assert "nothing to do: 2 runs" in project.apply().stderr
+    assert (project.root / "spec.status.yaml").read_bytes() == before
+
+
+def test_a_new_value_runs_only_its_own_children(project: Project) -> None:
+    project.write(sweep())
+    project.apply()
+    project.write(sweep(matrix={"a": [3, 1, 2]}))
+    assert project.steps() == {"sweep[a=3]": "new", "sweep[a=1]": "unchanged", "sweep[a=2]": "unchanged"}
+    project.apply()
+    assert ran(project) == 3
+
+
+def test_a_value_that_is_not_referred_to_counts_all_the_same(project: Project) -> None:
+    project.write(sweep(matrix={"seed": [1, 2]}, params={}))
+    project.apply()
+    assert ran(project) == 2
+
+
+def test_values_keep_their_type_and_are_formatted_in_text(project: Project) -> None:
+    params = {"whole": "${{ matrix.v }}", "text": "v is ${{ matrix.v }}", "deep": "${{ matrix.v.x[0] }}"}
+    project.write(sweep(action="echo", matrix={"v": [{"x": [7]}]}, params=params, env={"V": "${{ matrix.v.x[0] }}"}))
+    assert project.apply().exit_code == 0
+    (status,) = project.statuses().values()
+    assert status.result == {"whole": {"x": [7]}, "text": 'v is {"x": [7]}', "deep": 7}
+    assert status.applied["env"] == {"V": "7"}
+
+
+def test_results_are_gathered_and_one_can_be_named(project: Project) -> None:
+    params = {
+        "all": "${{ runs.sweep.results }}",
+        "first": "${{ runs.sweep.results[0].sum }}",
+        "one": "${{ runs.sweep[a=2].result.sum }}",
+    }
+    project.write(run("gather", "echo", params=params), sweep())
+    assert project.apply().exit_code == 0
+    assert project.status("gather").result == {"all": [{"sum": 3}, {"sum": 4}], "first": 3, "one": 4}
+    project.write(run("gather", "echo", params=params), sweep(matrix={"a": [1, 2, 3]}))
+    project.apply()
+    assert project.status("gather").result["all"] == [{"sum": 3}, {"sum": 4}, {"sum": 5}]
+
+
+def test_who_depends_on_it_waits_for_all(project: Project) -> None:
+    project.write(run("after", dependsOn=["sweep"]), sweep(action="fail", params={"name": "x${{ matrix.a }}"}))
+    assert project.steps()["after"] == "waiting for sweep[a=1], sweep[a=2]"
+    assert project.apply().exit_code == 1
+    assert project.status("after").phase == "Blocked"
+    assert project.status("after").message == "run 'sweep[a=1]' is Failed, run 'sweep[a=2]' is Failed"
+
+
+def test_what_is_missing_of_a_sweep_is_run(project: Project) -> None:
+    project.write(sweep(action="flaky", params={"good": "${{ matrix.a }}"}, matrix={"a": [1, 3]}))
+    assert project.apply().exit_code == 1
+    phases = {name: status.phase for name, status in project.statuses().items()}
+    assert phases == {"sweep[a=1]": "Succeeded", "sweep[a=3]": "Failed"}
+    assert project.steps() == {"sweep[a=1]": "unchanged", "sweep[a=3]": "failed before"}
+    assert project.apply().exit_code == 0
+    assert ran(project) == 3
+
+
+def test_one_failure_stops_the_others_if_that_is_asked_for(project: Project) -> None:
+    more = {"action": "fail", "params": {"name": "${{ matrix.a }}"}, "matrix": {"a": ["x", "y", "z"]}}
+    project.write(sweep(failFast=True, **more), run("other"))
+    assert project.apply().exit_code == 1
+    phases = {name: status.phase for name, status in project.statuses().items()}
+    assert phases == {"sweep[a=x]": "Failed", "other": "Succeeded"}
+    assert project.steps()["sweep[a=y]"] == "new"
+    project.write(sweep(**more), run("other"))
+    project.apply()
+    assert [status.phase for status in project.statuses().values()].count("Failed") == 3
+
+
+@pytest.mark.parametrize(("only", "names"), [("sweep", {"sweep[a=1]", "sweep[a=2]"}), ("sweep[a=2]", {"sweep[a=2]"})])
+def test_all_or_one_can_be_picked(project: Project, only: str, names: set[str]) -> None:
+    project.write(sweep(), run("other"))
+    assert project.apply("--only", only).exit_code == 0
+    assert set(project.statuses()) == names
+
+
+def test_a_value_that_is_gone_leaves_an_orphan(project: Project) -> None:
+    project.write(sweep())
+    project.apply()
+    project.write(sweep(matrix={"a": [1]}))
+    assert "spec.status.yaml still has sweep[a=2], whose run is gone" in project.cli("plan", "spec.yaml").stderr
+    project.apply("--prune")
+    assert set(project.statuses()) == {"sweep[a=1]"}
+
+
+def test_the_log_of_a_child(project: Project) -> None:
+    project.write(sweep(action="talk", params={}))
+    project.apply()
+    assert "printed" in project.cli("logs", "sweep[a=1]").stdout
+
+
+def test_a_name_for_many_is_told_when_one_is_asked_for(project: Project) -> None:
+    project.write(sweep())
+    done = project.cli("history", "sweep")
+    assert done.exit_code == 64
+    assert "run 'sweep' has a matrix; name one of sweep[a=1], sweep[a=2]" in done.stderr
+
+
+def test_plain_runs_and_children_in_many_files(project: Project) -> None:
+    project.write(sweep())
+    (project.root / "more.yaml").write_text(yaml.dump(run("late", params={"all": "${{ runs.sweep.results }}"})))
+    assert project.cli("apply", ".").exit_code == 0
+    assert project.cli("plan", ".", "--detailed-exitcode").exit_code == 0
