@@ -49,7 +49,7 @@ def command(paths: tuple[str, ...], picked: Selection, dry_run: bool, plan_file:
     with only_ours_on_stdout():
         _check_due(session, plan)
         if options["prune"]:
-            _prune(session, plan, chosen.address)
+            _prune(session, plan)
         report = _carry_out(session, plan, chosen)
     return _conclude(session, plan, report, form)
 
@@ -69,7 +69,7 @@ def _options(session: Session, picked: Selection, options: dict[str, object]) ->
 def _check_due(session: Session, plan: "Plan") -> None:
     """What only the params model and the environment can say of the runs that are due; before anything runs."""
     from synapse_spec.engine.plan import ADOPT
-    from synapse_spec.engine.secrets import SecretMissing, read_secrets
+    from synapse_spec.engine.secrets import missing_secrets
     from synapse_spec.plugins.enums import ExecutionMode
     from synapse_spec.spec.diagnostics import InvalidSpec
     from synapse_spec.spec.load import diagnose
@@ -82,9 +82,7 @@ def _check_due(session: Session, plan: "Plan") -> None:
         found = check_model(entry.run, session.catalog)
         # What a task or job imports need not be installed here, where its schemas are known.
         problems += [item for item in found if item.code != "SS204" or entry.mode is ExecutionMode.LOCAL]
-        try:
-            read_secrets(entry.run)
-        except SecretMissing as error:
+        for error in missing_secrets(entry.run):
             problems.append(diagnose(entry.run, "SS305", str(error), ("spec", "env", error.name)))
     if problems:
         raise InvalidSpec(problems)
@@ -194,17 +192,9 @@ def _hold_to(plan_file: str, plan: "Plan") -> None:
         raise InvalidSpec([Diagnostic("SS402", message, plan_file)])
 
 
-def _prune(session: Session, plan: "Plan", address: str | None) -> None:
-    """Stop what is at work of the runs that are gone, and forget them."""
-    from synapse_spec.engine.stop import stop
-
+def _prune(session: Session, plan: "Plan") -> None:
     for file in session.files.values():
-        gone = []
-        for name in plan.orphans.pop(os.path.relpath(file.path), []):
-            if stop(name, file, session.workspace, address=address, hidden={}).phase == "Running":
-                say(f"{name} is still at work, so its status is kept")
-            else:
-                gone.append(name)
-        if gone:
-            file.remove(gone)
-            say(f"removed the status of {', '.join(gone)}")
+        names = plan.orphans.pop(os.path.relpath(file.path), [])
+        if names:
+            file.remove(names)
+            say(f"removed the status of {', '.join(names)}")

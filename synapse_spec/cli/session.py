@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from synapse_spec.cli.output import only_ours_on_stdout
+from synapse_spec.cli.output import only_ours_on_stdout, show_diagnostics
 from synapse_spec.engine.locks import is_held
 from synapse_spec.engine.plan import Plan, make_plan
 from synapse_spec.engine.status import RunStatus
@@ -111,6 +111,7 @@ def open_session(paths: tuple[str, ...], picked: Selection = ALL) -> Session:
         problems = validate(session.loaded, session.catalog)
     if any(item.severity == "error" for item in problems):
         raise InvalidSpec(problems)
+    show_diagnostics(problems)  # warnings
     return session
 
 

@@ -35,15 +35,27 @@ def read_secrets(run: Run, environ: Mapping[str, str] = os.environ, *, lenient: 
     Raises:
         SecretMissing: A variable is not set, or a file cannot be read.
     """
-    found = {}
+    found, missing = _sought(run, environ)
+    if missing and not lenient:
+        raise missing[0]
+    return found
+
+
+def missing_secrets(run: Run, environ: Mapping[str, str] = os.environ) -> list[SecretMissing]:
+    """Those of the run's secrets that cannot be read."""
+    return _sought(run, environ)[1]
+
+
+def _sought(run: Run, environ: Mapping[str, str]) -> tuple[dict[str, str], list[SecretMissing]]:
+    found: dict[str, str] = {}
+    missing: list[SecretMissing] = []
     for name, value in run.env.items():
         if isinstance(value, Secret):
             try:
                 found[name] = _read(name, value, run, environ)
-            except SecretMissing:
-                if not lenient:
-                    raise
-    return found
+            except SecretMissing as error:
+                missing.append(error)
+    return found, missing
 
 
 def _read(name: str, secret: Secret, run: Run, environ: Mapping[str, str]) -> str:
