@@ -65,6 +65,9 @@ class Session:
         run = next((item for item in self.runs if item.name == name), None)
         if run is not None:
             return run
+        children = [item.name for item in self.runs if item.parent == name]
+        if children:
+            raise click.UsageError(f"run {name!r} has a matrix; name one of {', '.join(children)}")
         if self.loaded.diagnostics:
             raise InvalidSpec(self.loaded.diagnostics)
         near = get_close_matches(name, [item.name for item in self.runs], 1)
@@ -152,13 +155,17 @@ def look_at(paths: tuple[str, ...], picked: Selection = ALL) -> Session:
 
 def _select(loaded: Loaded, picked: Selection) -> list[Run]:
     by_name = {run.name: run for run in loaded.runs}
+    families: dict[str, list[str]] = {}
+    for run in loaded.runs:
+        families.setdefault(run.parent or run.name, []).append(run.name)
     for name in picked.only:
-        if name not in by_name and not loaded.broken:
+        if name not in by_name and name not in families and not loaded.broken:
             raise click.UsageError(f"there is no run {name!r}; there are {', '.join(by_name) or 'none'}")
     wanted = dict(_pair(item) for item in picked.selector)
     chosen = {run.name for run in loaded.runs if wanted.items() <= run.labels.items()}
     if picked.only:
-        needed, pending = set(), [name for name in picked.only if name in by_name]
+        needed, pending = set(), [child for name in picked.only for child in families.get(name, [name])]
+        pending = [name for name in pending if name in by_name]
         while pending:
             name = pending.pop()
             if name not in needed:

@@ -21,8 +21,8 @@ from synapse_spec.engine.status import (
 )
 from synapse_spec.plugins.enums import ExecutionMode
 from synapse_spec.spec.catalog import ActionFacts, Catalog
+from synapse_spec.spec.graph import order
 from synapse_spec.spec.model import Run
-from synapse_spec.spec.validate import order
 
 RUN, ADOPT, SKIP, WAIT, SUSPEND, BLOCK = "run", "adopt", "skip", "wait", "suspend", "block"
 DUE = frozenset({RUN, ADOPT, WAIT})

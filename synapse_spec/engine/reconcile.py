@@ -167,9 +167,12 @@ class Reconciler:
                 self._advance()
 
     def _one(self, entry: Planned) -> None:
-        run, again = entry.run, False
+        run, again, cancel = entry.run, False, self._working[entry.run.name]
+        if cancel.is_set():  # a sibling failed before it was started
+            self._ended(entry, again=False)
+            return
         try:
-            status = reconcile(run, self._stage, self._working[run.name])
+            status = reconcile(run, self._stage, cancel)
             if status.phase == RUNNING:
                 self._open_ended.add(run.name)
             if status.phase in (FAILED, CANCELLED):

@@ -67,7 +67,8 @@ def _read(name: str, secret: Secret, run: Run, environ: Mapping[str, str]) -> st
     try:
         return path.read_text(encoding="utf-8").removesuffix("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise SecretMissing(name, f"{path} cannot be read: {getattr(error, 'strerror', error)}") from None
+        why = getattr(error, "strerror", error)
+        raise SecretMissing(name, f"{secret.from_file} cannot be read: {why}") from None
 
 
 class Masker:

@@ -159,8 +159,9 @@ def _tree_hash(tree: ast.Module) -> str:
             digest.update(f"[{len(node)}]".encode())
             pending.extend(reversed(node))
         else:
-            text = hex(node) if type(node) is int else repr(node)  # the text of a large int is limited
-            digest.update(f"{type(node).__name__}:{text};".encode("utf-8", "surrogatepass"))
+            # The decimal text of an int is limited; what repr() escapes goes by the Unicode of the Python.
+            text = hex(node) if type(node) is int else ascii(node)
+            digest.update(f"{type(node).__name__}:{text};".encode())
     return digest.hexdigest()
 
 
@@ -170,6 +171,8 @@ def _fields(node: ast.AST) -> Iterator[tuple[str, Any]]:
             value = value[1:] if _is_docstring(value) else value
         elif isinstance(node, ast.Delete):  # `del (a, b)` is `del a, b` to formatters
             value = [part for item in value for part in (item.elts if isinstance(item, ast.Tuple) else [item])]
+        elif isinstance(node, ast.JoinedStr):  # some Pythons end it with an empty text
+            value = [part for part in value if not (isinstance(part, ast.Constant) and part.value == "")]
         if value is not None and value != [] and name not in ("kind", "type_comment", "type_ignores"):
             yield name, value
 

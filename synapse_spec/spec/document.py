@@ -87,6 +87,7 @@ def salvage(document: Any, findings: list[Finding]) -> dict[str, Any] | None:
     spec = copy.get("spec")
     # Params that were meant, but stand elsewhere, would all be said to be missing.
     lost = isinstance(spec, dict) and "params" not in spec and any(item.path[:1] == ("spec",) for item in findings)
+    lost = lost or any(item.path[:2] == ("spec", "matrix") for item in findings)  # and so would its values
     return None if lost or _envelope().problems(copy) else copy
 
 

@@ -95,6 +95,22 @@ RETRY = _closed(
     description="Try a failed attempt again.",
 )
 
+_COMBINATIONS = {"type": "array", "items": {"type": "object", "minProperties": 1}}
+MATRIX = {
+    "type": "object",
+    "properties": {
+        "include": _COMBINATIONS | {"description": "More combinations, or more keys for those that it agrees with."},
+        "exclude": _COMBINATIONS | {"description": "Combinations to leave out."},
+    },
+    "additionalProperties": {"type": "array", "minItems": 1},
+    "propertyNames": {
+        "pattern": r"^[A-Za-z_][A-Za-z0-9_-]*$",
+        "patternErrorMessage": "must be letters, digits, _ and -, so that ${{ matrix.KEY }} can name it",
+    },
+    "minProperties": 1,
+    "description": "Fans the run out: a child for each combination of values; ${{ matrix.KEY }} is its value.",
+}
+
 SPEC = _closed(
     {
         "plugin": PLUGIN,
@@ -108,7 +124,7 @@ SPEC = _closed(
         "params": {"type": "object", "description": "What the action's params model takes."},
         "dependsOn": {
             "type": "array",
-            "items": _NAME,
+            "items": _NAME | {"pattern": rf"{NAME_PATTERN.removesuffix('$')}(\[[^\[\]]+\])?$"},
             "uniqueItems": True,
             "description": "Runs that must have succeeded first; a reference to a run adds it by itself.",
         },
@@ -121,6 +137,16 @@ SPEC = _closed(
         "runtimeEnv": {"type": "object", "description": "Ray runtime_env, merged over the plugin's own."},
         "timeout": _duration("The longest an attempt may take, such as 2h."),
         "retry": RETRY,
+        "matrix": MATRIX,
+        "maxParallel": {
+            "type": "integer",
+            "minimum": 1,
+            "description": "Of a matrix: the most children at work at once.",
+        },
+        "failFast": {
+            "type": "boolean",
+            "description": "Of a matrix: the failure of one child stops the others; false by default.",
+        },
         "suspend": {"type": "boolean", "description": "true: do not run it for now; false by default."},
         "rerunOn": {
             "type": "array",
@@ -142,7 +168,7 @@ SPEC = _closed(
 )
 
 # Of the design, but not in this version.
-LATER = frozenset({"matrix", "maxParallel", "cluster"})
+LATER = frozenset({"cluster"})
 
 RUN = _closed(
     {

@@ -11,13 +11,13 @@ from stat import S_ISREG
 from typing import Any
 
 from synapse_spec.plugins import yaml
-from synapse_spec.plugins.enums import ExecutionMode
 from synapse_spec.plugins.source import CONFIG_NAME
 from synapse_spec.plugins.yaml import KeyPath
-from synapse_spec.spec import quantities, references
 from synapse_spec.spec.diagnostics import Diagnostic, legible
 from synapse_spec.spec.document import API_GROUP, check_document, is_ours, salvage
-from synapse_spec.spec.model import PluginRef, Resources, Retry, Run, Secret, SpecFile
+from synapse_spec.spec.matrix import MatrixError
+from synapse_spec.spec.model import Run, SpecFile
+from synapse_spec.spec.runs import runs_of, with_children
 
 _ENDINGS = (".yaml", ".yml")
 _STATUS_ENDINGS = (".status.yaml", ".status.yml")
@@ -57,6 +57,7 @@ def load(paths: Iterable[str]) -> Loaded:
     loaded = Loaded()
     for part in load_each(paths):
         loaded.add(part)
+    loaded.runs = with_children(loaded.runs)
     return loaded
 
 
@@ -102,6 +103,7 @@ def slim(run: Run) -> Run:
         env=nothing,
         runtime_env=nothing,
         labels=nothing,
+        parent=run.parent,
     )
 
 
@@ -109,8 +111,8 @@ def whole(run: Run) -> Run:
     """The run with all that `slim` took away; slim as it is where the file is no longer what it was."""
     if run.spec:
         return run
-    same = (item for item in _runs_again(run.file, _content(run.file)) if item.document == run.document)
-    return next(same, run)
+    again = _runs_again(run.file, _content(run.file))
+    return next((item for item in again if (item.document, item.name) == (run.document, run.name)), run)
 
 
 @lru_cache(maxsize=1)
@@ -243,57 +245,10 @@ def _load_document(file: SpecFile, index: int, document: Any, loaded: Loaded) ->
     usable = salvage(document, findings)
     if usable is None:
         loaded.hidden = True
-    else:
-        loaded.runs.append(_run(file, index, usable))
-
-
-def _run(file: SpecFile, index: int, document: dict[str, Any]) -> Run:
-    spec, metadata = document["spec"], document["metadata"]
-    inputs = tuple(dict.fromkeys(ref.run for _, ref in references.find(spec) if ref.run is not None))
-    return Run(
-        name=metadata["name"],
-        file=file,
-        document=index,
-        spec=spec,
-        plugin=_plugin_ref(os.path.dirname(file.path), **spec["plugin"]),
-        action=spec["action"],
-        mode=ExecutionMode(spec.get("mode", "local")),
-        params=spec.get("params", {}),
-        depends_on=tuple(dict.fromkeys((*spec.get("dependsOn", ()), *inputs))),
-        inputs=inputs,
-        env={name: _env_value(value) for name, value in spec.get("env", {}).items()},
-        resources=_resources(spec.get("resources", {})),
-        runtime_env=spec.get("runtimeEnv", {}),
-        timeout=quantities.seconds(spec["timeout"]) if "timeout" in spec else None,
-        retry=_retry(spec.get("retry", {})),
-        suspend=spec.get("suspend", False),
-        rerun_on=frozenset(spec.get("rerunOn", ("spec", "code", "inputs"))),
-        labels=metadata.get("labels", {}),
-    )
-
-
-@lru_cache(maxsize=256)
-def _plugin_ref(folder: str, path: str | None = None, module: str | None = None) -> PluginRef:
-    return PluginRef(Path(os.path.normpath(os.path.join(folder, path))) if path is not None else None, module)
-
-
-def _env_value(value: Any) -> str | Secret:
-    if isinstance(value, dict):
-        return Secret(value.get("fromEnv"), value.get("fromFile"))
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
-
-
-def _resources(spec: dict[str, Any]) -> Resources:
-    memory = quantities.size_bytes(spec["memory"]) if "memory" in spec else None
-    return Resources(spec.get("cpus"), spec.get("gpus"), memory, spec.get("custom", {}))
-
-
-def _retry(spec: dict[str, Any]) -> Retry:
-    names = {"limit": "limit", "backoff": "backoff", "factor": "factor", "maxBackoff": "max_backoff"}
-    times = {"backoff", "maxBackoff"}
-    values: dict[str, Any] = {
-        names[key]: quantities.seconds(value) if key in times else value for key, value in spec.items()
-    }
-    return Retry(**values)
+        return
+    try:
+        loaded.runs += runs_of(file, index, usable)
+    except MatrixError as error:
+        found = diagnose((file, index), error.code, str(error), error.path, hint=error.hint)
+        loaded.diagnostics.append(found)
+        loaded.hidden = True

@@ -1,4 +1,4 @@
-"""`spec.matrix`: the combinations it stands for, and the names of the runs they make. Pure; called by `load`.
+"""`spec.matrix`: the combinations it stands for, and the names of the runs they make. Pure; called by `runs`.
 
 `include` and `exclude` mean what they mean in GitHub Actions' matrices, which most people know.
 """
@@ -38,11 +38,15 @@ class Combination:
 
 
 class MatrixError(ValueError):
-    """The matrix cannot be expanded; `path` is the place in it."""
+    """The matrix cannot be expanded, or used; `path` is the place."""
 
-    def __init__(self, message: str, path: KeyPath = (), hint: str | None = None) -> None:
+    def __init__(self, message: str, path: KeyPath = (), hint: str | None = None, *, code: str = "SS101") -> None:
         super().__init__(message)
-        self.path, self.hint = path, hint
+        self.path, self.hint, self.code = path, hint, code
+
+    def below(self, place: KeyPath) -> "MatrixError":
+        """The same, with the path from further up."""
+        return MatrixError(str(self), (*place, *self.path), self.hint, code=self.code)
 
 
 def expand(matrix: dict[str, Any]) -> list[Combination]:

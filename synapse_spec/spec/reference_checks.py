@@ -4,7 +4,7 @@ Pure; called by `validate`.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
@@ -18,18 +18,17 @@ from synapse_spec.spec.model import Run
 from synapse_spec.spec.references import Reference
 
 KNOWN_VALUES = ("run.name", "spec.dir", "workspace.root", "git.commit")
-_LATER = ("matrix",)
 _RESULT_WORDS = ("result", "results", "output", "outputs", "Result")
 
-# By the name of a run: its plugin and action, as `demo:train`, and the schema of its result; None: nothing is known.
-ResultOf = Callable[[str], tuple[str, dict[str, Any]] | None]
+# Of a reference to a run: its plugin and action, as `demo:train`, and the schema of what it gives; None: not known.
+ResultOf = Callable[[Reference], tuple[str, dict[str, Any]] | None]
 _OURS = ("synapse", {"type": "string"})
 
 
-def form(run: Run) -> Iterator[Diagnostic]:
-    """References in params and env that cannot be one of those there are."""
+def form(run: Run, families: Set[str | None]) -> Iterator[Diagnostic]:
+    """References in params and env that cannot be one of those there are; `families` are the runs with a matrix."""
     for path, reference in references.find({key: run.spec[key] for key in ("params", "env") if key in run.spec}):
-        said = _misshapen(reference)
+        said = _misshapen(reference) or _of_wrong_number(reference, families)
         if said is not None:
             place = ("spec", *path)
             yield _pointed(run, place, reference, diagnose(run, "SS301", said[0], place, hint=said[1]))
@@ -41,12 +40,12 @@ def fit(run: Run, params: dict[str, Any], result_of: ResultOf) -> Iterator[Diagn
     Args:
         run: The run.
         params: The schema of its params.
-        result_of: What is known of another run's result.
+        result_of: What is known of another run's result, or of the list of its children's.
     """
     for path, reference in references.find(run.params):
         if _misshapen(reference):
             continue
-        label, result = (result_of(reference.run) if reference.run is not None else _OURS) or ("", None)
+        label, result = (result_of(reference) if reference.run is not None else _OURS) or ("", None)
         found, lacking = wording.follow(result, reference.parts[3:])
         place = ("spec", "params", *path)
         if lacking is not None:
@@ -85,13 +84,30 @@ def _misshapen(reference: Reference) -> tuple[str, str] | None:
         return None if reference.run is not None else (f"{shown} is not the result of a run", _as_result(parts))
     if dotted(parts) in KNOWN_VALUES:
         return None
-    if parts[0] in _LATER:
-        return f"{shown} is unknown", "not supported by this version"
+    if parts[0] == "matrix":
+        return f"{shown} is unknown", "this run has no matrix" if len(parts) > 1 else "write matrix.KEY"
     if parts[0] in ("run", "result", "results") and len(parts) > 2:
         return f"{shown} is unknown", _as_result(("runs", *parts[1:]))
     near = get_close_matches(dotted(parts), KNOWN_VALUES, 1, 0.7)
     known = f"there are {', '.join(KNOWN_VALUES)} and runs.NAME.result"
     return f"{shown} is unknown", f"did you mean {near[0]}?" if near else known
+
+
+def _of_wrong_number(reference: Reference, families: Set[str | None]) -> tuple[str, str] | None:
+    """Message and hint where one result is asked of a run with a matrix, or many of a run without."""
+    if reference.run is None or reference.gathers == (reference.run in families):
+        return None
+    rest = reference.parts[3:]
+    if reference.gathers:
+        return f"run {reference.run!r} has no matrix", f"write {dotted(('runs', reference.run, 'result', *rest))}"
+    both = f"write runs.{reference.run}.results for all, or name one, such as runs.{reference.run}[KEY=VALUE].result"
+    return f"run {reference.run!r} has a matrix, so it has many results", both
+
+
+def listed(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a list of what `schema` describes."""
+    inner = {key: value for key, value in schema.items() if key != "$defs"}
+    return {"type": "array", "items": inner, "$defs": schema.get("$defs", {})}
 
 
 def _as_result(parts: KeyPath) -> str:

@@ -11,8 +11,9 @@ from synapse_spec.plugins.yaml import KeyPath
 _CLOSED = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
 _ANY = re.compile(r"\$\{\{(.*?)(\}\}|\Z)", re.DOTALL)
 _WHOLE = re.compile(r"\s*\$\{\{((?:(?!\}\}).)*)\}\}\s*", re.DOTALL)
-_FORM = re.compile(r"[A-Za-z_][\w-]*(?:\.[\w-]+|\[\d+\])*")
-_PART = re.compile(r"\.?([\w-]+)|\[(\d+)\]")
+_CHILD = r"(?:\[(?:[^\[\]]*=[^\[\]]*|#[0-9a-f]{8})\])"  # of a matrix: `train[lr=0.1]`
+_FORM = re.compile(rf"[A-Za-z_][\w-]*(?:\.[\w-]+{_CHILD}?|\[\d+\])*")
+_PART = re.compile(rf"\.?([\w-]+{_CHILD}?)|\[(\d+)\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +35,20 @@ class Reference:
 
     @property
     def run(self) -> str | None:
-        """The run whose result it takes, if it is one of `runs.NAME.result…`."""
-        if len(self.parts) >= 3 and self.parts[0] == "runs" and self.parts[2] == "result":
+        """The run whose result it takes, if it is one of `runs.NAME.result…` or `runs.NAME.results…`."""
+        if len(self.parts) >= 3 and self.parts[0] == "runs" and self.parts[2] in ("result", "results"):
             return str(self.parts[1])
         return None
 
     @property
     def gathers(self) -> bool:
         """Whether it takes the results of all children of a matrix, as a list."""
-        return self.parts[2:3] == ("results",)
+        return self.run is not None and self.parts[2] == "results"
+
+    @property
+    def of_matrix(self) -> bool:
+        """Whether it takes a value of the run's own matrix."""
+        return len(self.parts) > 1 and self.parts[0] == "matrix"
 
 
 def parse(text: str) -> Reference:

@@ -5,23 +5,20 @@ Used by `validate`, `plan` and `apply`, each of which goes no further when there
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
-from graphlib import CycleError, TopologicalSorter
-from itertools import islice, pairwise
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from synapse_spec.plugins.errors import PluginError, ValidationError
-from synapse_spec.plugins.yaml import KeyPath
-from synapse_spec.spec import references, yaml11
+from synapse_spec.spec import graph, references, yaml11
 from synapse_spec.spec.catalog import Catalog
 from synapse_spec.spec.check import MOST_PROBLEMS, Checker, Problem, dotted
 from synapse_spec.spec.diagnostics import Diagnostic
 from synapse_spec.spec.load import Loaded, diagnose, first_file, load_each, slim, whole
 from synapse_spec.spec.model import PluginRef, Run, SpecFile
+from synapse_spec.spec.runs import with_children
 from synapse_spec.spec.workspace import Workspace
 
-_MOST_LISTED = 10
 _MOST = 1000  # of one kind, of runs against each other
 _PARAM_CODES = {"value": "SS106", "missing": "SS105", "unknown": "SS104"}
 
@@ -90,9 +87,10 @@ class _Checks:
             self._found += self._alone(run)
 
     def finish(self) -> list[Diagnostic]:
+        self.runs = with_children(self.runs)
         known = {run.name: run for run in reversed(self.runs)}
-        found = [*self._found, *self._catalog.diagnostics, *islice(_names(self.runs), _MOST)]
-        found += islice(_dependencies(self.runs, known, hidden=self._hidden), _MOST)
+        found = [*self._found, *self._catalog.diagnostics, *islice(graph.names(self.runs), _MOST)]
+        found += islice(graph.dependencies(self.runs, known, hidden=self._hidden), _MOST)
         for run in self.runs:
             if run.inputs:
                 found += islice(_references(whole(run), known, self._catalog), MOST_PROBLEMS)
@@ -116,17 +114,6 @@ class _Checks:
             except PluginError:  # its schema is known all the same, or that would have been said
                 self._actions[key] = None
         return _refused(run, self._actions[key]) if self._actions[key] is not None else []
-
-
-def order(runs: list[Run]) -> list[str]:
-    """Names of runs, dependencies first, otherwise as written.
-
-    Raises:
-        graphlib.CycleError: They depend on each other in a circle.
-    """
-    names = {run.name for run in runs}
-    sorter = TopologicalSorter({run.name: [name for name in run.depends_on if name in names] for run in runs})
-    return list(sorter.static_order())
 
 
 def check_model(run: Run, catalog: Catalog) -> list[Diagnostic]:
@@ -160,74 +147,6 @@ def _model_words(item: dict[str, Any]) -> str:
     place = dotted(item["loc"])
     message = str(item["message"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
     return f"{place}: {message}" if place else message
-
-
-def _names(runs: list[Run]) -> Iterator[Diagnostic]:
-    first: dict[str, Run] = {}
-    for run in runs:
-        earlier = first.setdefault(run.name, run)
-        if earlier is not run:
-            there = diagnose(earlier, "SS108", "", ("metadata", "name"))
-            line = there.span.line if there.span else 1
-            message = f"run {run.name!r} is already defined at {there.path}:{line}"
-            yield diagnose(run, "SS108", message, ("metadata", "name"), hint="give it another name")
-
-
-def _dependencies(runs: list[Run], known: dict[str, Run], *, hidden: bool) -> Iterator[Diagnostic]:
-    """Unknown runs and cycles; a missing run may be one of those that are `hidden` behind other errors."""
-    for run in [] if hidden else runs:
-        for path, name in _needs(run) if not known.keys() >= set(run.depends_on) else ():
-            if name not in known:
-                near = get_close_matches(name, known, 1)
-                others = list(dict.fromkeys(other.name for other in runs if other.name != run.name))
-                more = ", …" if len(others) > _MOST_LISTED else ""
-                hint = f"runs here: {', '.join(others[:_MOST_LISTED])}{more}" if others else "this is the only run here"
-                hint = f"did you mean {near[0]!r}?" if near else hint
-                yield diagnose(run, "SS302", f"there is no run {name!r}", path, hint=hint)
-    pending = [run for run in runs if known[run.name] is run]
-    while (cycle := _cycle(pending)) is not None:
-        run, waits_for = known[cycle[0]], cycle[1]
-        place = _place_of(run, waits_for)
-        if run.name == waits_for:
-            yield diagnose(run, "SS303", f"run {run.name!r} waits for itself", place)
-        else:
-            message = f"runs wait for each other: {' -> '.join(cycle)}"
-            yield diagnose(run, "SS303", message, place, hint=_edges(cycle, known))
-        pending = [run for run in pending if run.name not in cycle]
-
-
-def _edges(cycle: list[str], known: dict[str, Run]) -> str:
-    """Where each run of a circle says that it waits for the next."""
-    lines = ["take one of these away:"]
-    for name, other in pairwise(cycle):
-        there = diagnose(known[name], "SS303", "", _place_of(known[name], other))
-        lines.append(f"{there.path}:{there.span.line if there.span else 1}: {name} waits for {other}")
-    return "\n".join(lines)
-
-
-def _place_of(run: Run, needed: str) -> KeyPath:
-    return next((path for path, name in _needs(run) if name == needed), ())
-
-
-def _needs(run: Run) -> Iterator[tuple[KeyPath, str]]:
-    """The runs it waits for, and where it says so."""
-    run = whole(run)
-    for index, name in enumerate(run.spec.get("dependsOn", ())):
-        yield ("spec", "dependsOn", index), name
-    for path, reference in references.find(run.spec):
-        if reference.run is not None:
-            yield ("spec", *path), reference.run
-
-
-def _cycle(runs: list[Run]) -> list[str] | None:
-    """Names of runs of which each waits for the next, and the last is the first."""
-    try:
-        order(runs)
-    except CycleError as error:
-        names = list(reversed(error.args[1][1:]))
-        first = next(index for run in runs for index, name in enumerate(names) if run.name == name)
-        return [*names[first:], *names[:first], names[first]]
-    return None
 
 
 def _against_plugin(run: Run, catalog: Catalog, checkers: dict[tuple[PluginRef, str], Checker]) -> Iterator[Diagnostic]:
@@ -264,12 +183,21 @@ def _param_problem(run: Run, problem: Problem, label: str) -> Diagnostic:
 def _references(run: Run, runs: dict[str, Run], catalog: Catalog) -> Iterator[Diagnostic]:
     from synapse_spec.spec import reference_checks
 
-    yield from reference_checks.form(run)
+    families = {other.parent for other in runs.values()}
+    yield from reference_checks.form(run, families)
     try:
         facts = catalog.action(run.plugin, run.action)
     except PluginError:  # said already
         return
-    yield from reference_checks.fit(run, facts.params, lambda name: _result(runs.get(name), catalog))
+
+    def result_of(reference: references.Reference) -> tuple[str, dict[str, Any]] | None:
+        if reference.gathers != (reference.run in families):  # said already
+            return None
+        child = next((other for other in runs.values() if other.parent == reference.run), None)
+        found = _result(runs.get(str(reference.run), child), catalog)
+        return (found[0], reference_checks.listed(found[1])) if found is not None and reference.gathers else found
+
+    yield from reference_checks.fit(run, facts.params, result_of)
 
 
 def _meant_otherwise(run: Run, catalog: Catalog, here: list[Diagnostic]) -> Iterator[Diagnostic]:

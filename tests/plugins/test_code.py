@@ -136,7 +136,6 @@ class A( ) :
 """.replace("10L", "10")
 
 
-@pytest.mark.skipif(RUFF is None, reason="ruff is not installed")
 @pytest.mark.parametrize("code", [CODE, UGLY, Path(__file__).read_text(), Path(ast.__file__).read_text()])
 def test_a_formatter_changes_nothing(tmp_path: Path, code: str) -> None:
     before = digest(code, tmp_path)

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from synapse_spec.spec.catalog import Catalog
+from synapse_spec.spec.graph import order
 from synapse_spec.spec.load import diagnose, load, slim, whole
-from synapse_spec.spec.validate import check_model, order, validate, validate_files
+from synapse_spec.spec.validate import check_model, validate, validate_files
 from tests.conftest import MakePlugin
 from tests.spec.conftest import WriteRun, problems_at, runs_at
 

@@ -1,0 +1,136 @@
+"""Makes Runs of a document that fits the schema: one, or the children of its matrix. Pure; called by `load`."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from synapse_spec.plugins.enums import ExecutionMode
+from synapse_spec.plugins.yaml import KeyPath
+from synapse_spec.spec import quantities, references
+from synapse_spec.spec.matrix import MatrixError, children
+from synapse_spec.spec.model import PluginRef, Resources, Retry, Run, Secret, SpecFile
+
+# Asks for a run although nothing has changed, once for each new value.
+REQUESTED = "synapse.dev/run-requested"
+
+
+def runs_of(file: SpecFile, index: int, document: dict[str, Any]) -> list[Run]:
+    """The runs that a document stands for.
+
+    Raises:
+        MatrixError: Its matrix cannot be expanded, or a child lacks a value that is referred to.
+    """
+    matrix = document["spec"].get("matrix")
+    if matrix is None:
+        return [_run(file, index, document)]
+    name = document["metadata"]["name"]
+    try:
+        named = list(children(name, matrix))
+    except MatrixError as error:
+        raise error.below(("spec", "matrix")) from None
+    return [_child(file, index, document, child, values) for child, values in named]
+
+
+def with_children(runs: Sequence[Run]) -> list[Run]:
+    """The runs, each waiting for all children of a matrix where it names the run that has the matrix."""
+    families: dict[str, list[str]] = {}
+    for run in runs:
+        if run.parent is not None:
+            families.setdefault(run.parent, []).append(run.name)
+    if not families:
+        return list(runs)
+
+    def each(names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(child for name in names for child in families.get(name, [name])))
+
+    return [
+        run
+        if families.keys().isdisjoint(run.depends_on)
+        else replace(run, depends_on=each(run.depends_on), inputs=each(run.inputs))
+        for run in runs
+    ]
+
+
+def _child(file: SpecFile, index: int, document: dict[str, Any], name: str, values: dict[str, Any]) -> Run:
+    spec = document["spec"]
+    filled = {key: _filled(spec[key], values, name, ("spec", key)) for key in ("params", "env") if key in spec}
+    metadata = document["metadata"] | {"name": name}
+    return replace(
+        _run(file, index, document | {"metadata": metadata, "spec": spec | filled}),
+        parent=document["metadata"]["name"],
+        matrix=values,
+        max_parallel=spec.get("maxParallel"),
+        fail_fast=spec.get("failFast", False),
+    )
+
+
+def _filled(part: Any, values: dict[str, Any], name: str, place: KeyPath) -> Any:
+    """A part of the spec with the values of the matrix in it; other references stay."""
+    for path, reference in references.find(part):
+        if reference.of_matrix:
+            try:
+                references.dig(values, reference.parts[1:])
+            except LookupError as error:
+                message = f"'{reference}': the matrix of {name} {error}"
+                raise MatrixError(message, (*place, *path), code="SS302") from None
+
+    def look_up(reference: references.Reference) -> Any:
+        return references.dig(values, reference.parts[1:]) if reference.of_matrix else str(reference)
+
+    return references.resolve(part, look_up)
+
+
+def _run(file: SpecFile, index: int, document: dict[str, Any]) -> Run:
+    spec, metadata = document["spec"], document["metadata"]
+    inputs = tuple(dict.fromkeys(ref.run for _, ref in references.find(spec) if ref.run is not None))
+    return Run(
+        name=metadata["name"],
+        file=file,
+        document=index,
+        spec=spec,
+        plugin=_plugin_ref(os.path.dirname(file.path), **spec["plugin"]),
+        action=spec["action"],
+        mode=ExecutionMode(spec.get("mode", "local")),
+        params=spec.get("params", {}),
+        depends_on=tuple(dict.fromkeys((*spec.get("dependsOn", ()), *inputs))),
+        inputs=inputs,
+        env={name: _env_value(value) for name, value in spec.get("env", {}).items()},
+        resources=_resources(spec.get("resources", {})),
+        runtime_env=spec.get("runtimeEnv", {}),
+        timeout=quantities.seconds(spec["timeout"]) if "timeout" in spec else None,
+        retry=_retry(spec.get("retry", {})),
+        suspend=spec.get("suspend", False),
+        rerun_on=frozenset(spec.get("rerunOn", ("spec", "code", "inputs"))),
+        labels=metadata.get("labels", {}),
+        requested=metadata.get("annotations", {}).get(REQUESTED),
+    )
+
+
+@lru_cache(maxsize=256)
+def _plugin_ref(folder: str, path: str | None = None, module: str | None = None) -> PluginRef:
+    return PluginRef(Path(os.path.normpath(os.path.join(folder, path))) if path is not None else None, module)
+
+
+def _env_value(value: Any) -> str | Secret:
+    if isinstance(value, dict):
+        return Secret(value.get("fromEnv"), value.get("fromFile"))
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _resources(spec: dict[str, Any]) -> Resources:
+    memory = quantities.size_bytes(spec["memory"]) if "memory" in spec else None
+    return Resources(spec.get("cpus"), spec.get("gpus"), memory, spec.get("custom", {}))
+
+
+def _retry(spec: dict[str, Any]) -> Retry:
+    names = {"limit": "limit", "backoff": "backoff", "factor": "factor", "maxBackoff": "max_backoff"}
+    times = {"backoff", "maxBackoff"}
+    values: dict[str, Any] = {
+        names[key]: quantities.seconds(value) if key in times else value for key, value in spec.items()
+    }
+    return Retry(**values)
