@@ -49,7 +49,7 @@ def command(paths: tuple[str, ...], picked: Selection, dry_run: bool, plan_file:
     with only_ours_on_stdout():
         _check_due(session, plan)
         if options["prune"]:
-            _prune(session, plan)
+            _prune(session, plan, chosen.address)
         report = _carry_out(session, plan, chosen)
     return _conclude(session, plan, report, form)
 
@@ -192,9 +192,17 @@ def _hold_to(plan_file: str, plan: "Plan") -> None:
         raise InvalidSpec([Diagnostic("SS402", message, plan_file)])
 
 
-def _prune(session: Session, plan: "Plan") -> None:
+def _prune(session: Session, plan: "Plan", address: str | None) -> None:
+    """Stop what is at work of the runs that are gone, and forget them."""
+    from synapse_spec.engine.stop import stop
+
     for file in session.files.values():
-        names = plan.orphans.pop(os.path.relpath(file.path), [])
-        if names:
-            file.remove(names)
-            say(f"removed the status of {', '.join(names)}")
+        gone = []
+        for name in plan.orphans.pop(os.path.relpath(file.path), []):
+            if stop(name, file, session.workspace, address=address, hidden={}).phase == "Running":
+                say(f"{name} is still at work, so its status is kept")
+            else:
+                gone.append(name)
+        if gone:
+            file.remove(gone)
+            say(f"removed the status of {', '.join(gone)}")

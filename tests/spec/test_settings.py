@@ -110,7 +110,7 @@ def test_its_schema_is_a_valid_one() -> None:
 
 @given(st.one_of(st.binary(), st.text(alphabet="ab=[]{}\"'.\n#1 schemfold-:T,\\").map(str.encode)))
 def test_whatever_is_in_it_there_is_an_answer(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
-    folder = tmp_path_factory.getbasetemp()
+    folder = tmp_path_factory.mktemp("settings")
     settings, problems = read(folder, data)
     lines = len(data.decode("utf-8", errors="replace").splitlines()) + 1
     assert all(item.span and 1 <= item.span.line <= lines and item.span.column >= 1 for item in problems)
