@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -127,7 +128,7 @@ def _tell_of_jobs(plan: "Plan", session: Session) -> None:
     """What goes on without us, and what can be done about it."""
     statuses = [session.statuses[name] for name in plan.entries if name in session.statuses]
     for name in (status.name for status in statuses if status.phase == "Running" and status.mode == "job"):
-        say(f"job {name} goes on: 'synapse status' shows it, 'synapse cancel {name}' stops it")
+        say(f"job {name} goes on; see: synapse status; stop it: synapse cancel {quote(name)}")
 
 
 def _keep_catalog(session: Session) -> None:
@@ -149,7 +150,7 @@ def _conclude(session: Session, plan: "Plan", report: "Report", form: str) -> in
     _summary(plan, report, phases)
     for name in report.ran:
         if (ended := session.statuses.get(name)) is not None and ended.phase == "Failed":
-            say(f"'synapse logs {name}' shows what {name} wrote")
+            say(f"what {name} wrote: synapse logs {quote(name)}")
     if report.unreachable is not None:
         say(f"error: {report.unreachable}")
         return UNREACHABLE

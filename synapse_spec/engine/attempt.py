@@ -185,8 +185,8 @@ def _next(run: Run, stage: Stage, before: RunStatus, identity: Identity) -> tupl
 
 
 def _slug(name: str) -> str:
-    """The name as a Ray submission id may have it: `train-lr-0.1` for `train[lr=0.1]`; the digest tells them apart."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-")[:100]
+    """The name as a Ray submission id may have it: `train-lr-0-1` for `train[lr=0.1]`; the digest tells them apart."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:100]
 
 
 def _followed(run: Run, stage: Stage, status: RunStatus, cancelled: Cancel) -> RunStatus:

@@ -10,6 +10,7 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -244,6 +245,22 @@ def test_others_go_on_while_a_local_run_is_busy(workspace: Workspace) -> None:
     _wait_for(lambda: workspace.status(spec).get("after-quick", {}).get("phase") == "Succeeded", process, 11)
     assert workspace.status(spec)["busy"]["phase"] == "Running"
     assert process.wait(30) == DONE
+
+
+def test_a_sweep_keeps_to_its_limit(workspace: Workspace) -> None:
+    """Children of one matrix, as tasks one after the other, and as jobs with ids of their own."""
+    params = {"seconds": 0.3}
+    tasks = {"action": "wait", "mode": "task", "params": params, "matrix": {"n": [1, 2, 3]}, "maxParallel": 1}
+    jobs = {"action": "wait", "mode": "job", "params": {"seconds": "${{ matrix.s }}"}, "matrix": {"s": [0, 0.1]}}
+    spec = workspace.spec("sweep.yaml", {"name": "tasks", **tasks}, {"name": "jobs", **jobs})
+    done = workspace.run("apply", spec)
+    assert done.returncode == DONE, done.stderr
+    tasks_told, jobs_told = (whole["children"] for whole in workspace.status(spec).values())
+    spans = sorted((child["attempt"]["startedAt"], child["attempt"]["finishedAt"]) for child in tasks_told)
+    assert all(earlier[1] <= later[0] for earlier, later in pairwise(spans))
+    assert [child["result"] for child in jobs_told] == [{"waited": 0}, {"waited": 0.1}]
+    assert jobs_told[1]["attempt"]["handle"].startswith("synapse-jobs-s-0-1-")
+    assert "nothing to do: 5 runs" in workspace.run("apply", spec).stderr
 
 
 def test_a_job_that_is_not_waited_for_is_picked_up_by_status(workspace: Workspace) -> None:
