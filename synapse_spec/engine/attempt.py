@@ -186,7 +186,7 @@ def _next(run: Run, stage: Stage, before: RunStatus, identity: Identity) -> tupl
 
 def _slug(name: str) -> str:
     """The name as a Ray submission id may have it: `train-lr-0-1` for `train[lr=0.1]`; the digest tells them apart."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:100]
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:70]
 
 
 def _followed(run: Run, stage: Stage, status: RunStatus, cancelled: Cancel) -> RunStatus:
