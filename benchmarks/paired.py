@@ -1,5 +1,6 @@
 """Times two commands in turn, so that a machine whose speed drifts treats both alike. Used by each benchmark."""
 
+import os
 import statistics
 import subprocess
 import time
@@ -26,7 +27,7 @@ class Ratio:
     def line(self) -> str:
         verdict = "holds" if self.holds else "DOES NOT HOLD"
         times = f"{self.ours * 1000:.0f} ms against {self.peer * 1000:.0f} ms"
-        return f"{self.name}: {times}, ratio {self.ratio:.2f} (limit {self.limit:g}): {verdict}"
+        return f"{self.name}: {times}, ratio {self.ratio:.3g} (limit {self.limit:.3g}): {verdict}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,10 @@ def _both(pair: Pair) -> tuple[float, float]:
 
 
 def _timed(command: list[str], cwd: Path | None, code: int) -> float:
+    # Installed programs have their bytecode; without this, only ours, which is run from its sources, would lack it.
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     start = time.perf_counter()
-    done = subprocess.run(command, cwd=cwd, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    done = subprocess.run(command, cwd=cwd, env=env, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     seconds = time.perf_counter() - start
     if done.returncode != code:
         raise subprocess.CalledProcessError(done.returncode, command)

@@ -13,9 +13,8 @@ from synapse_spec.spec.model import API_VERSION
 HISTORY_LENGTH = 5
 # An error must not make the file too long to be read again.
 LONGEST_TEXT = 32 * 1024
-PENDING, RUNNING, SUCCEEDED, FAILED = "Pending", "Running", "Succeeded", "Failed"
-CANCELLED, SUSPENDED, BLOCKED = "Cancelled", "Suspended", "Blocked"
-PHASES = (PENDING, RUNNING, SUCCEEDED, FAILED, CANCELLED, SUSPENDED, BLOCKED)
+PHASES = ("Pending", "Running", "Succeeded", "Failed", "Cancelled", "Suspended", "Blocked")
+PENDING, RUNNING, SUCCEEDED, FAILED, CANCELLED, SUSPENDED, BLOCKED = PHASES
 TERMINAL = frozenset({SUCCEEDED, FAILED, CANCELLED})
 HELD = frozenset({SUSPENDED, BLOCKED})
 COMPLETED, INTERRUPTED = "Completed", "Interrupted"

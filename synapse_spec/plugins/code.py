@@ -18,7 +18,10 @@ from synapse_spec.plugins.errors import PluginLoadError
 from synapse_spec.plugins.files import plugin_files
 from synapse_spec.plugins.source import PluginSource
 
-_DYNAMIC_CALLS = frozenset({"__import__", "import_module", "exec", "eval", "run_path", "run_module", "iter_modules"})
+_BUILTINS = frozenset({"__import__", "exec", "eval"})
+_IMPORTERS = frozenset(
+    {"import_module", "run_path", "run_module", "iter_modules", "walk_packages", "spec_from_file_location"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +51,6 @@ def code_digest(source: PluginSource, entrypoint: str, workspace: Path | None = 
         hashes[os.path.relpath(path, source.folder)] = _file_hash(path, tree, source)
     digest = hashlib.sha256(repr(sorted(hashes.items())).encode()).hexdigest()
     return CodeDigest(f"sha256:{digest}", hashes, closure.dynamic)
-
-
-def fingerprint(paths: Iterator[Path]) -> dict[str, list[int]]:
-    """State of files without reading them: path -> [size, mtime_ns, ctime_ns, inode]."""
-    states = {}
-    for path in paths:
-        info = path.stat()
-        states[str(path)] = [info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino]
-    return states
 
 
 class _Closure:
@@ -95,7 +89,7 @@ class _Closure:
             return []
         for root in self._roots:
             target = root.joinpath(*parts)
-            files = [item for item in (target.with_name(target.name + ".py"), target / "__init__.py") if item.is_file()]
+            files = [item for item in (target / "__init__.py", target.with_name(target.name + ".py")) if item.is_file()]
             if files or target.is_dir():
                 packages = [root.joinpath(*parts[:depth]) / "__init__.py" for depth in range(1, len(parts))]
                 return [item for item in packages if item.is_file()] + files[:1]
@@ -109,7 +103,7 @@ class _Closure:
                 base = self._absolute(path, node)
                 yield base
                 yield from (f"{base}.{alias.name}" for alias in node.names)
-            elif isinstance(node, ast.Call) and _called(node) in _DYNAMIC_CALLS:
+            elif _is_dynamic(node):
                 self.dynamic = True
 
     def _absolute(self, path: Path, node: ast.ImportFrom) -> str:
@@ -121,8 +115,14 @@ class _Closure:
         return ".".join([*parts, *([node.module] if node.module else [])])
 
 
-def _called(node: ast.Call) -> str:
-    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+def _is_dynamic(node: ast.AST) -> bool:
+    """Whether what it imports shows only when it runs; `model.eval()` is not Python's own."""
+    match node:
+        case ast.Call(func=ast.Name(id=name)) | ast.Attribute(value=ast.Name(id="builtins"), attr=name):
+            return name in _BUILTINS
+        case ast.Name(id=name) | ast.Attribute(attr=name) | ast.alias(name=name):
+            return name in _IMPORTERS
+    return False
 
 
 def _parse(path: Path, source: PluginSource) -> ast.Module:

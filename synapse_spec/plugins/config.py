@@ -151,7 +151,7 @@ def read_config(path: Path) -> PluginConfig:
     except OSError as error:
         raise PluginConfigError(f"{path} cannot be read: {error.strerror}", _place(path)) from None
     try:
-        documents = yaml.parse(data)
+        documents = yaml.parse(data, yaml.MAX_VALUES)
     except yaml.YamlError as error:
         message = f"{path.name} is not valid YAML: {error.message}"
         raise PluginConfigError(message, _place(path, error.line, error.column)) from None

@@ -1,6 +1,7 @@
 """Which files of a plugin folder count as its code: not caches, tests, hidden ones, nor what git ignores.
 
-`.synapseignore` has git's patterns and the last word. Used by `code`, and by the catalog to see what has changed.
+`.synapseignore` has git's patterns, and the last word over git's own. Used by `code`, and by the catalog to see what
+has changed.
 """
 
 import os
@@ -23,6 +24,15 @@ def plugin_files(source: PluginSource) -> Iterator[Path]:
 def watched_files(source: PluginSource) -> Iterator[Path]:
     """These, and those that say which count: config.yaml and the files of ignore rules."""
     return (path for path, _ in _survey(source))
+
+
+def fingerprint(paths: Iterator[Path]) -> dict[str, list[int]]:
+    """State of files without reading them: path -> [size, mtime_ns, ctime_ns, inode]."""
+    states = {}
+    for path in paths:
+        info = path.stat()
+        states[str(path)] = [info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino]
+    return states
 
 
 def _survey(source: PluginSource) -> Iterator[tuple[Path, bool]]:

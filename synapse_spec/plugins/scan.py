@@ -4,8 +4,13 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
+from synapse_spec.plugins.errors import PluginConfigError
+
+MOST_FILES = 2000
+_MOST_FOLDERS = 5000
 _NOT_SCANNED = frozenset({"__pycache__", "tests", "test", "node_modules", "build", "dist"})
 _RUNTIMES = frozenset({"synapse_spec", "synapse_sdk"})
 _MARKS = frozenset({"BaseAction", "action"})
@@ -22,8 +27,15 @@ class _File:
 
 
 def action_modules(folder: Path) -> list[str]:
-    """Modules in which a class derives from BaseAction, directly or not, or a function is decorated as an action."""
-    files = {module: _read(path, module) for path, module in _python_files(folder)}
+    """Modules in which a class derives from BaseAction, directly or not, or a function is decorated as an action.
+
+    Raises:
+        PluginConfigError: There are too many files to look into, or folders to look for them in.
+    """
+    found = list(islice(_python_files(folder), MOST_FILES + 1))
+    if len(found) > MOST_FILES:
+        raise _too_many(folder, f"{MOST_FILES:,} Python files")
+    files = {module: _read(path, module) for path, module in found}
     known: set[str] = set()
     size = -1
     while len(known) > size:  # until no file adds a base class of its own, or passes one on
@@ -45,7 +57,9 @@ def _is_mark(origin: str, known: set[str]) -> bool:
 
 
 def _python_files(folder: Path) -> Iterator[tuple[Path, str]]:
-    for where, subfolders, names in folder.walk():
+    for number, (where, subfolders, names) in enumerate(folder.walk()):
+        if number == _MOST_FOLDERS:
+            raise _too_many(folder, f"{_MOST_FOLDERS:,} folders")
         subfolders[:] = sorted(filter(_scanned, subfolders))
         for name in sorted(names):
             stem, _, suffix = name.rpartition(".")
@@ -53,6 +67,12 @@ def _python_files(folder: Path) -> Iterator[tuple[Path, str]]:
                 parts = [*where.relative_to(folder).parts, *([] if stem == "__init__" else [stem])]
                 if parts:
                     yield where / name, ".".join(parts)
+
+
+def _too_many(folder: Path, what: str) -> PluginConfigError:
+    return PluginConfigError(
+        f"{folder} has more than {what}, too many to look for actions in; add a config.yaml that names the actions"
+    )
 
 
 def _scanned(name: str) -> bool:

@@ -25,7 +25,7 @@ _KEYS: dict[str, set[str]] = {
     "dict": {"keys_schema", "values_schema", "min_length", "max_length"},
     "nullable": {"schema"},
     "union": {"choices", "mode"},
-    "tagged-union": {"choices", "discriminator"},
+    "tagged-union": {"choices", "discriminator", "strict", "from_attributes"},
     "default": {"schema", "default", "default_factory", "default_factory_takes_data"},
     "model": {"cls", "schema", "config", "custom_init", "root_model", "generic_origin"},
     "model-fields": {"fields", "model_name", "computed_fields"},
@@ -79,7 +79,7 @@ def _is_known(schema: dict[str, Any]) -> bool:
 def _inner(schema: dict[str, Any]) -> Iterator[Any]:
     for name in _INNER:
         inner = schema.get(name, ())
-        if "type" in inner:
+        if isinstance(inner, dict) and isinstance(inner.get("type"), str):  # a mapping of fields may have a "type" too
             yield inner
         else:
             yield from inner.values() if isinstance(inner, dict) else inner
@@ -104,7 +104,7 @@ def _is_path(schema: dict[str, Any]) -> bool:
     return (
         schema["type"] == "lax-or-strict"
         and [item.get("type") for item in first] == ["json-or-python"]
-        and issubclass(first[0]["python_schema"].get("cls", object), PurePath)
+        and issubclass(first[0]["python_schema"]["cls"], PurePath)
         and _is_pydantics(last.get("function", {}).get("function"))
     )
 
@@ -123,7 +123,7 @@ _TESTS: dict[str, Callable[[dict[str, Any]], bool]] = {
     "literal": lambda schema: all(isinstance(value, str) for value in schema["expected"]),
     "enum": lambda schema: all(isinstance(member.value, str) for member in schema["members"]),
     "dict": lambda schema: schema.get("keys_schema") in (None, {"type": "str"}),
-    "tagged-union": lambda schema: isinstance(schema["discriminator"], str),
+    "tagged-union": lambda schema: isinstance(schema["discriminator"], str) and not schema.get("strict"),
     "default": lambda schema: schema.get("default_factory", dict) in _PLAIN_FACTORIES,
     "model": _is_plain_model,
     "model-field": lambda schema: isinstance(schema.get("validation_alias", ""), str),

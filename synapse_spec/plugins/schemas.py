@@ -6,9 +6,28 @@ from pydantic import BaseModel
 from pydantic.errors import PydanticInvalidForJsonSchema
 from pydantic_core import PydanticOmit
 
-from synapse_spec.plugins.action import ActionLike, params_model_of, result_model_of
+from synapse_spec.plugins.action import ActionLike, description_of, params_model_of, result_model_of
 from synapse_spec.plugins.errors import PluginLoadError
+from synapse_spec.plugins.schema_completeness import says_all
 from synapse_spec.plugins.schema_generator import ParamsSchema
+from synapse_spec.plugins.source import PluginSource
+
+
+def facts_of(source: PluginSource, entrypoint: str) -> dict[str, Any]:
+    """What the code of an action says of it: description, params, result, and whether the params are complete.
+
+    Raises:
+        PluginLoadError: The code does not import, or a schema cannot be made.
+    """
+    from synapse_spec.plugins.execution import load_action
+
+    action = load_action(source, entrypoint)
+    return {
+        "description": description_of(action),
+        "params": params_schema(action),
+        "result": result_schema(action),
+        "complete": is_complete(action),
+    }
 
 
 def params_schema(action: ActionLike) -> dict[str, Any]:
@@ -29,6 +48,12 @@ def result_schema(action: ActionLike) -> dict[str, Any] | None:
     """
     model = result_model_of(action)
     return None if model is None else _schema_of(model, "serialization")
+
+
+def is_complete(action: ActionLike) -> bool:
+    """Whether the params model takes all that fits `params_schema`, so that it need not be asked."""
+    model = params_model_of(action)
+    return model is None or says_all(model)
 
 
 def _schema_of(model: type[BaseModel], mode: Literal["validation", "serialization"]) -> dict[str, Any]:

@@ -34,11 +34,14 @@ class PluginSource:
             PluginNotFoundError: There is neither.
         """
         place = Path(path).expanduser().absolute()
-        if place.name == CONFIG_NAME and place.is_file():
-            place = place.parent
-        if not place.is_dir():
-            raise PluginNotFoundError(f"no plugin folder at {path}")
-        folder = place.resolve()
+        try:
+            if place.name == CONFIG_NAME and place.is_file():
+                place = place.parent
+            if not place.is_dir():
+                raise PluginNotFoundError(f"no plugin folder at {path}")
+            folder = place.resolve()
+        except OSError as error:  # the path is too long, a circle of links, or goes through what may not be entered
+            raise PluginNotFoundError(f"no plugin folder can be looked for there: {error.strerror}") from None
         return cls(folder, folder)
 
     @classmethod

@@ -15,6 +15,7 @@ import yamlrocks
 from synapse_spec.plugins.errors import PluginError
 
 MAX_BYTES = 10 * 1024 * 1024
+MAX_VALUES = 100_000
 MAX_DIGITS = 4300  # Python, and so json, reads no longer integers
 
 KeyPath = tuple[str | int, ...]
@@ -29,6 +30,10 @@ class YamlError(PluginError):
         self.column = column
 
 
+class TooLarge(YamlError):
+    """There is more of it than is read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """A range of the text; 1-based, the end is one past the last character."""
@@ -40,25 +45,40 @@ class Span:
 
 
 _START = Span(1, 1, 1, 1)
+_NESTED = (dict, list)
 _PLAIN = (int, bool, type(None))
-_INTEGER = re.compile(r"[-+]?(?:[1-9][0-9]*|0x[0-9A-Fa-f]+|0o[0-7]+)")
+_INTEGER = re.compile(r"[-+]?[1-9][0-9]*")
+# As many digits as MAX_DIGITS decimal ones.
+_LONG_HEX_OR_OCTAL = re.compile(rb"[-+]?0(?:[xX](?=[0-9A-Fa-f]{3572})|[oO](?=[0-7]{4762}))")
+_SHORTEST_LONG = 3572
+_TOO_LONG = f"an integer of more than {MAX_DIGITS:,} digits is not read"
+# With one of these before each value, there are no more values than these are.
+_WIDE, _MOST_STEPS = 10_000, 10**10
+_SEPARATORS = (b"\n", b"\r", b",", b"[", b"{", b": ", b"- ", b"? ", b"&", b"*", b"!", b"\n---", b"${{")
+_NAMES = {b"\n": "lines", b"\r": "lines", b"\n---": "documents", b"${{": "references"}
+_WEIGHTS = {b"\n---": 25, b"${{": 5}  # as many values does one stand for in the time that it takes
 
 
-def parse(data: bytes) -> list[Any]:
+def parse(data: bytes, most_values: int | None = None) -> list[Any]:
     """The documents of a YAML stream; an empty document is None.
 
+    Args:
+        data: The text, as UTF-8.
+        most_values: How many lines, and values of one form, it may have, and how many all its aliases may stand for;
+            None: any number.
+
     Raises:
+        TooLarge: More than 10 MiB, or than `most_values`.
         YamlError: Syntax, duplicate keys, tags, non-string keys, NaN, infinities, integers of more than 4,300 digits,
-            an alias bomb, more than 1,000 levels or more than 10 MiB; with its place.
+            an alias bomb or more than 1,000 levels; with its place.
     """
-    if len(data) > MAX_BYTES:
-        raise YamlError(f"the file has more than {MAX_BYTES:,} bytes; that is not read")
+    _refuse_too_large(data, most_values)
     try:
-        data.decode("utf-8")
-        if b"\0" in data:
-            above = source_lines(data[: data.index(b"\0")].decode("utf-8"))
-            raise YamlError("disallowed control character U+0000", len(above), len(above[-1]) + 1)
+        _refuse_no_text(data)
+        _refuse_long_integers(data)
         documents = _load(data, yamlrocks.OPT_DUPLICATE_KEYS_ERROR)
+        if most_values is not None and b"*" in data and not _has_at_most(most_values, documents):
+            raise TooLarge("alias bomb")
         problem = None if _is_json(documents) else next(_not_json(documents, data), None)
         if problem is None and b"!!" in data:
             # Core tags, such as !!set, are dropped silently; as tags of another name they are kept.
@@ -66,15 +86,36 @@ def parse(data: bytes) -> list[Any]:
     except yamlrocks.YAMLRocksDecodeError as error:
         message = error.message.rpartition(" at line ")[0] or error.message
         raise YamlError(message, error.line or 1, error.column or 1) from None
-    except UnicodeDecodeError as error:
-        above = source_lines(data[: error.start].decode("utf-8"))
-        message = f"invalid UTF-8: the byte 0x{data[error.start]:02x}"
-        raise YamlError(message, len(above), len(above[-1]) + 1) from None
     if problem is not None:
-        path, is_key, message = problem
-        span = locate(data, int(path[0]), path[1:], key=is_key)
-        raise YamlError(message, span.line, span.column)
+        raise _placed(data, *problem)
     return documents
+
+
+def _refuse_too_large(data: bytes, most_values: int | None) -> None:
+    """Told from the bytes: reading them could take any amount of time and memory."""
+    if len(data) > MAX_BYTES:
+        raise TooLarge(f"the file has more than {MAX_BYTES:,} bytes; that is not read")
+    if most_values is None or len(data) <= most_values // max(_WEIGHTS.values()):
+        return
+    for separator in _SEPARATORS:
+        most = most_values // _WEIGHTS.get(separator, 1)
+        if data.count(separator) > most:
+            raise TooLarge(f"the file has more than {most:,} {_NAMES.get(separator, 'values')}; that is not read")
+
+
+def _refuse_no_text(data: bytes) -> None:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _at(f"invalid UTF-8: the byte 0x{data[error.start]:02x}", data[: error.start]) from None
+    if b"\0" in data:
+        raise _at("disallowed control character U+0000", data[: data.index(b"\0")])
+
+
+def _at(message: str, before: bytes) -> YamlError:
+    """The error at the place that these bytes lead to."""
+    above = source_lines(before.decode("utf-8"))
+    return YamlError(message, len(above), len(above[-1]) + 1)
 
 
 def dump(value: Any) -> str:
@@ -85,12 +126,14 @@ def dump(value: Any) -> str:
 
 def locate(data: bytes, document: int, path: KeyPath, *, key: bool = False) -> Span:
     """Where the value (or its key) at `path` stands; the nearest parent that exists when it does not."""
-    documents = _annotated(data)
+    documents, keys = _annotated(data)
     node = documents[document] if document < len(documents) else None
     found, key_span, reached = _span(node), None, 0
     for part in path:
         if isinstance(node, dict) and part in node:
-            key_span, node = next(_span(name) for name in node if name == part), node[part]
+            if id(node) not in keys:
+                keys[id(node)] = {name: name for name in node}
+            key_span, node = _span(keys[id(node)][part]), node[part]
         elif isinstance(node, list) and isinstance(part, int) and part < len(node):
             key_span, node = None, node[part]
         else:
@@ -98,7 +141,7 @@ def locate(data: bytes, document: int, path: KeyPath, *, key: bool = False) -> S
         found, reached = _span(node) or key_span or found, reached + 1
     if key and key_span is not None and reached == len(path):
         return key_span
-    if reached and _span(node) is None:
+    if reached and _span(node) is None and documents:
         found = _constant_span(data, document, path[:reached]) or found
     return found or _START
 
@@ -124,10 +167,19 @@ def _span(value: Any) -> Span | None:
     return Span(line, column, end_line, end_column + 2 * ((line, column) == (end_line, end_column)))
 
 
+def _is_wide(data: bytes) -> bool:
+    """Whether values stand in lines so long that to find them takes minutes: the reader counts columns for each."""
+    wide = (line for line in data.split(b"\n") if len(line) > _WIDE)
+    return sum(len(line) * sum(map(line.count, _SEPARATORS)) for line in wide) > _MOST_STEPS
+
+
 # A file with many problems is asked for many places.
 @lru_cache(maxsize=2)
-def _annotated(data: bytes) -> list[Any]:
-    return list(yamlrocks.loads_all(data, option=yamlrocks.OPT_ANNOTATED | yamlrocks.OPT_ANNOTATE_NUMBERS))
+def _annotated(data: bytes) -> tuple[list[Any], dict[int, dict[Any, Any]]]:
+    """The documents with places; and, to be filled, the keys that carry places by the mappings that they are in."""
+    if _is_wide(data):
+        return [], {}
+    return list(yamlrocks.loads_all(data, option=yamlrocks.OPT_ANNOTATED | yamlrocks.OPT_ANNOTATE_NUMBERS)), {}
 
 
 @lru_cache(maxsize=2)
@@ -151,6 +203,16 @@ def _constant_span(data: bytes, document: int, path: KeyPath) -> Span | None:
 
 def _load(data: bytes, option: int = 0) -> list[Any]:
     return list(yamlrocks.loads_all(data, option=option | yamlrocks.OPT_PASSTHROUGH_TAG))
+
+
+def _has_at_most(number: int, documents: list[Any]) -> bool:
+    pending: list[Any] = [documents]
+    left = number
+    while pending and left >= 0:
+        items = pending.pop()
+        left -= len(items)
+        pending.extend(item for item in (items.values() if isinstance(items, dict) else items) if type(item) in _NESTED)
+    return left >= 0
 
 
 def _is_json(documents: list[Any]) -> bool:
@@ -195,7 +257,22 @@ def _not_json(documents: list[Any], data: bytes) -> Iterator[tuple[KeyPath, bool
             elif isinstance(item, float) and not math.isfinite(item):
                 yield (*path, key), False, f"{item} is not a JSON number"
             elif isinstance(item, str) and len(item) > MAX_DIGITS and _is_integer(data, (*path, key)):
-                yield (*path, key), False, f"an integer of more than {MAX_DIGITS:,} digits is not read"
+                yield (*path, key), False, _TOO_LONG
+
+
+def _refuse_long_integers(data: bytes) -> None:
+    """Hexadecimal and octal ones, which take the reader time by their square: as tags they are told from text."""
+    if len(data) > _SHORTEST_LONG and _LONG_HEX_OR_OCTAL.search(data):
+        tagged = _LONG_HEX_OR_OCTAL.sub(lambda match: b"!".ljust(len(match[0]), b"0"), data)
+        for path, is_key, message in _not_json(_load(tagged), tagged):
+            if message.startswith("the tag !0"):
+                raise _at(_TOO_LONG, tagged[: tagged.index(message.split()[2].encode())])
+            raise _placed(tagged, path, is_key, message)
+
+
+def _placed(data: bytes, path: KeyPath, is_key: bool, message: str) -> YamlError:
+    span = locate(data, int(path[0]), path[1:], key=is_key)
+    return YamlError(message, span.line, span.column)
 
 
 def _is_integer(data: bytes, path: KeyPath) -> bool:

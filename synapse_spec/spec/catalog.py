@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import synapse_spec
-from synapse_spec.plugins import code
 from synapse_spec.plugins.errors import ActionNotFoundError, PluginError
-from synapse_spec.plugins.files import watched_files
+from synapse_spec.plugins.files import fingerprint, watched_files
 from synapse_spec.plugins.source import PluginSource
 from synapse_spec.spec.model import PluginRef
 from synapse_spec.spec.settings import read_settings
 
 if TYPE_CHECKING:
+    from synapse_spec.plugins.code import CodeDigest
     from synapse_spec.spec.diagnostics import Diagnostic
 
 # A file that was written less than this before it was looked at may be written again without its times changing.
@@ -36,7 +36,7 @@ class SchemasNotFresh(PluginError):
 
 @dataclass(frozen=True, slots=True)
 class ActionFacts:
-    """What is known of one action."""
+    """What is known of one action; if it is `complete`, the schema of its params says all that their model would."""
 
     entrypoint: str
     description: str
@@ -45,6 +45,7 @@ class ActionFacts:
     params: dict[str, Any]
     result: dict[str, Any] | None = None
     dynamic: bool = False
+    complete: bool = False
 
 
 @dataclass(slots=True)
@@ -86,6 +87,7 @@ class Catalog:
         self._offline = offline
         self._live = live
         self._plugins: dict[PluginRef, PluginFacts | PluginError] = {}
+        self._refused: dict[tuple[PluginRef, str], PluginError] = {}
         self._contents: dict[str, dict[str, Any]] = {}
 
     @property
@@ -125,23 +127,31 @@ class Catalog:
             SchemasNotFresh: Offline, and nothing exported is current.
         """
         plugin = self.plugin(ref)
+        if (ref, name) in self._refused:
+            raise self._refused[ref, name]
         if name not in plugin.actions:
-            plugin.actions[name] = self._examine(plugin, name)
+            try:
+                plugin.actions[name] = self._examine(plugin, name)
+            except PluginError as error:
+                self._refused[ref, name] = error
+                raise
             plugin.changed = True
         return plugin.actions[name]
 
-    def code_of(self, ref: PluginRef, name: str) -> code.CodeDigest:
+    def code_of(self, ref: PluginRef, name: str) -> "CodeDigest":
         """The code of an action, without importing it.
 
         Raises:
             ActionNotFoundError: The plugin has none of that name.
             PluginLoadError: A file of it is not valid Python, or missing.
         """
+        from synapse_spec.plugins.code import CodeDigest, code_digest
+
         plugin = self.plugin(ref)
         if name in plugin.actions:
             known = plugin.actions[name]
-            return code.CodeDigest(known.code, known.files, known.dynamic)
-        return code.code_digest(plugin.source, _entrypoint(plugin, name), self._workspace)
+            return CodeDigest(known.code, known.files, known.dynamic)
+        return code_digest(plugin.source, _entrypoint(plugin, name), self._workspace)
 
     def known_files(self, digest: str) -> dict[str, str] | None:
         """The files that made up a code digest seen here earlier, or None."""
@@ -163,7 +173,7 @@ class Catalog:
             source = PluginSource.from_module(ref.module, (self._workspace,))
         else:
             source = PluginSource.from_path(ref.path or "")
-        state = code.fingerprint(watched_files(source))
+        state = fingerprint(watched_files(source))
         cached = self._cached(source, state)
         if cached is not None:
             return cached
@@ -212,20 +222,21 @@ class Catalog:
         return self._contents[plugin]
 
     def _examine(self, plugin: PluginFacts, name: str) -> ActionFacts:
+        from synapse_spec.plugins.code import code_digest
         from synapse_spec.spec.exported import known_action
 
         entrypoint = _entrypoint(plugin, name)
-        digest = code.code_digest(plugin.source, entrypoint, self._workspace)
+        digest = code_digest(plugin.source, entrypoint, self._workspace)
         files = (Path(os.path.normpath(plugin.source.folder / file)) for file in digest.files)
-        plugin.state.update(code.fingerprint(path for path in files if str(path) not in plugin.state))
+        plugin.state.update(fingerprint(path for path in files if str(path) not in plugin.state))
         known = known_action(self._exported(plugin.code), name, entrypoint, digest.digest)
-        if known is not None:
-            description, params, result = known["description"], known["params"], known["result"]
-        elif self._offline:
-            raise SchemasNotFresh(f"no exported schema of {plugin.code}:{name} is current")
-        else:
-            description, params, result = _imported(plugin.source, entrypoint)
-        return ActionFacts(entrypoint, description, digest.digest, digest.files, params, result, digest.dynamic)
+        if known is None:
+            if self._offline:
+                raise SchemasNotFresh(f"no exported schema of {plugin.code}:{name} is current")
+            from synapse_spec.plugins.schemas import facts_of
+
+            known = facts_of(plugin.source, entrypoint)
+        return ActionFacts(entrypoint, code=digest.digest, files=digest.files, dynamic=digest.dynamic, **known)
 
     def _cache_path(self, source: PluginSource) -> Path:
         key = hashlib.sha256(json.dumps(source.to_wire()).encode()).hexdigest()[:24]
@@ -239,7 +250,7 @@ class Catalog:
             if stored["version"] != _version() or not state.items() <= stored["state"].items():
                 return None
             outside = stored["state"].keys() - state.keys()
-            if code.fingerprint(map(Path, outside)) != {path: stored["state"][path] for path in outside}:
+            if fingerprint(map(Path, outside)) != {path: stored["state"][path] for path in outside}:
                 return None
             facts = stored["facts"]
             actions = {name: ActionFacts(**action) for name, action in facts.pop("actions").items()}
@@ -271,9 +282,9 @@ def _write(path: Path, content: dict[str, Any]) -> None:
 @cache
 def _version() -> str:
     """Changes by itself with Python and with our own code that facts are made by."""
-    package = Path(code.__file__).parent
+    package = Path(synapse_spec.__file__).parent / "plugins"
     ours = sorted(entry.name for entry in os.scandir(package) if entry.name.endswith(".py"))
-    states = code.fingerprint(path for path in (*(package / name for name in ours), Path(__file__)))
+    states = fingerprint(path for path in (*(package / name for name in ours), Path(__file__)))
     made_by = hashlib.sha256(repr([state[:2] for state in states.values()]).encode()).hexdigest()[:16]
     return f"{synapse_spec.__version__}/{sys.version_info.major}.{sys.version_info.minor}/{made_by}"
 
@@ -284,13 +295,3 @@ def _entrypoint(plugin: PluginFacts, name: str) -> str:
         listed = ", ".join(offered) or "none"
         raise ActionNotFoundError(f"plugin {plugin.code!r} has no action {name!r}; it has {listed}", offered)
     return plugin.entrypoints[name]
-
-
-def _imported(source: PluginSource, entrypoint: str) -> tuple[str, dict[str, Any], dict[str, Any] | None]:
-    """Description and schemas of an action, from its code."""
-    from synapse_spec.plugins.action import description_of
-    from synapse_spec.plugins.execution import load_action
-    from synapse_spec.plugins.schemas import params_schema, result_schema
-
-    action = load_action(source, entrypoint)
-    return description_of(action), params_schema(action), result_schema(action)

@@ -61,19 +61,21 @@ class Checker:
         if self._validator.is_valid(instance):
             return []
         open_paths = {path for path, _ in find(instance)} if self._references else set()
-        errors: list[Any] | None
-        try:
-            found = (error for error in self._validator.iter_errors(instance) if not _vanishes(error, open_paths))
-            errors = list(islice(found, MOST_PROBLEMS))
-        except ValueError:  # a wrong value of more levels than jsonschema-rs can hand over
-            errors = None
-        if errors == []:
+        if open_paths and self._errors(instance, open_paths) == []:
             return []
         from synapse_spec.spec.explain import explain, explainer
 
         if self._explainer is None:
             self._explainer = explainer(self._schema)
-        return explain(self._explainer, instance, open_paths, errors)
+        return explain(self._explainer, instance, open_paths, lambda: self._errors(instance, open_paths))
+
+    def _errors(self, instance: Any, open_paths: set[KeyPath]) -> list[Any] | None:
+        """Enough of what jsonschema-rs finds; None where a wrong value has more levels than it can hand over."""
+        try:
+            found = (error for error in self._validator.iter_errors(instance) if not _vanishes(error, open_paths))
+            return list(islice(found, MOST_PROBLEMS))
+        except ValueError:
+            return None
 
 
 def compiled(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:

@@ -1,9 +1,10 @@
 """The one type of diagnostic, its codes, and how it is shown. Renderers here know nothing of checking."""
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 from unicodedata import category, east_asian_width
 
@@ -38,7 +39,10 @@ CODES = {
     "SS402": "the plan is no longer true",
 }
 
+MORE = "there are more problems than are told; mend these first"
+
 _WIDE = 100
+_LONGEST = 5000  # of each half of a message
 _NO_WIDTH = ("Mn", "Me", "Cf")
 _LONG_WORD = re.compile(r"([^\s/]{60})[^\s/]{20,}?([\"']?[:,]?)(?=[\s/]|$)")
 
@@ -86,8 +90,16 @@ class Diagnostic:
         }
 
 
+def at_most(number: int, found: Iterator[Diagnostic]) -> list[Diagnostic]:
+    """The first of them; where there are more, the next one says only that."""
+    kept, left = list(islice(found, number)), next(found, None)
+    return kept if left is None else [*kept, replace(left, message=MORE, hint=None)]
+
+
 def legible(message: str) -> str:
     """One line, with names and keys cut that are longer than anybody would read; paths stay whole."""
+    if len(message) > 2 * _LONGEST:
+        message = f"{message[:_LONGEST]}…{message[-_LONGEST:]}"
     return _LONG_WORD.sub(r"\1…\2", " ".join(message.split()))
 
 
@@ -112,7 +124,7 @@ def render_text(diagnostic: Diagnostic, source: str | None, style: Callable[[str
     label = style(f"{diagnostic.severity}[{diagnostic.code}]:", diagnostic.severity)
     head = f"{style(place, 'place')} {label} {_printable(diagnostic.message)}"
     hints = [style(_printable(line), "hint") for line in (diagnostic.hint or "").split("\n") if line]
-    lines = _lines(source) if source is not None else []
+    lines = _lines(source) if source is not None and span is not None else []
     if span is None or span.line > len(lines) or not lines[span.line - 1]:
         return "\n      ".join([head, *hints])
     start, end = span.column - 1, span.end_column - 1 if span.end_line == span.line else span.column

@@ -13,6 +13,7 @@ from typing import Any
 from synapse_spec.plugins.yaml import KeyPath
 from synapse_spec.spec import references
 from synapse_spec.spec.check import MOST_PROBLEMS, Checker, Problem, dotted
+from synapse_spec.spec.diagnostics import MORE
 from synapse_spec.spec.envelope import LATER, RUN
 from synapse_spec.spec.model import API_VERSION
 
@@ -43,24 +44,29 @@ def is_ours(document: Any) -> bool:
     return bool(get_close_matches(API_VERSION, texts, 1, 0.8))
 
 
-def check_document(document: Any) -> list[Finding]:
-    """All that is wrong with it; one that is no Run is not looked at any further."""
+def check_document(document: Any, *, refers: bool = True) -> list[Finding]:
+    """All that is wrong with it; one that is no Run is not looked at any further.
+
+    Args:
+        document: As read.
+        refers: Whether there may be references in it.
+    """
     if not isinstance(document, dict) or not {"apiVersion", "kind"} & document.keys():
         separate = "several runs are separated by ---, not written as a list" if isinstance(document, list) else None
         message = f"this is not a Run: it starts with 'apiVersion: {API_VERSION}' and 'kind: Run'"
         return [Finding("SS003", message, hint=separate)]
     kind, version = document.get("kind", "Run"), document.get("apiVersion", API_VERSION)
     if str(kind).casefold() != "run":
-        near = get_close_matches(str(kind).capitalize(), ["Run"], 1)
+        near = get_close_matches(str(kind)[:40].capitalize(), ["Run"], 1)
         hint = "synapse writes it; name the spec instead" if kind == "RunStatus" else near and "did you mean 'Run'?"
         return [Finding("SS003", f"this is of kind {_shown(kind)}, not a Run", ("kind",), hint or None)]
     if version != API_VERSION:
         hint = f"this version of synapse reads '{API_VERSION}'"
         return [Finding("SS101", f"apiVersion: {_shown(version)} is not known", ("apiVersion",), hint)]
     problems = _envelope().problems(document)
+    stray = _at_most(_stray_references(document)) if refers else []
     if not problems:
-        return list(islice(_stray_references(document), MOST_PROBLEMS))
-    stray = list(islice(_stray_references(document), MOST_PROBLEMS))
+        return stray
     elsewhere = {finding.path for finding in stray}
     return stray + [_finding(item) for item in _placed(problems, document) if item.path not in elsewhere]
 
@@ -89,6 +95,11 @@ def salvage(document: Any, findings: list[Finding]) -> dict[str, Any] | None:
     lost = isinstance(spec, dict) and "params" not in spec and any(item.path[:1] == ("spec",) for item in findings)
     lost = lost or any(item.path[:2] == ("spec", "matrix") for item in findings)  # and so would its values
     return None if lost or _envelope().problems(copy) else copy
+
+
+def _at_most(found: Iterator[Finding]) -> list[Finding]:
+    kept, left = list(islice(found, MOST_PROBLEMS)), next(found, None)
+    return kept if left is None else [*kept, replace(left, message=MORE, hint=None)]
 
 
 @cache

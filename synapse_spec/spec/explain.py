@@ -4,7 +4,8 @@ Called by `check`, and imported only where something does not fit.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
+from functools import cache
 from typing import Any
 
 import jsonschema_rs
@@ -12,25 +13,27 @@ import jsonschema_rs
 from synapse_spec.plugins.yaml import KeyPath
 from synapse_spec.spec import formats, wording
 from synapse_spec.spec.check import MOST_PROBLEMS, Problem, may_vanish
+from synapse_spec.spec.diagnostics import MORE
 from synapse_spec.spec.wording import Failure
 
 
-def explain(validator: Any, instance: Any, open_paths: set[KeyPath], errors: list[Any] | None) -> list[Problem]:
+def explain(
+    validator: Any, instance: Any, open_paths: set[KeyPath], errors: Callable[[], list[Any] | None]
+) -> list[Problem]:
     """The problems, by place.
 
     Args:
         validator: What `explainer` made of the schema.
         instance: What does not fit it.
         open_paths: Where references stand.
-        errors: What jsonschema-rs found; None where it has too many levels for that.
+        errors: Gives what jsonschema-rs finds; None where it has too many levels for that.
     """
     try:
         found = _explained(validator, instance, open_paths)
     except (RecursionError, re.error):  # jsonschema recurses as the document does, and knows Python's patterns only
-        if errors is None:
-            return [Problem((), "value", "a value has too many levels")]
-        return _unexplained(errors)
-    return found or ([] if open_paths else _unexplained(errors or []))
+        plain = errors()
+        return [Problem((), "value", "a value has too many levels")] if plain is None else _unexplained(plain)
+    return found or ([] if open_paths else _unexplained(errors() or []))
 
 
 def _unexplained(errors: list[Any]) -> list[Problem]:
@@ -46,12 +49,15 @@ def _explained(validator: Any, instance: Any, open_paths: set[KeyPath]) -> list[
     found: dict[tuple[KeyPath, str, str], Problem] = {}
     for error in validator.iter_errors(instance):
         for problem in _problems(error, schema, open_paths):
-            found.setdefault((problem.path, problem.kind, problem.text), problem)
-            if len(found) == MOST_PROBLEMS:
-                break
-        if len(found) == MOST_PROBLEMS:
-            break
-    problems = found.values()
+            key = (problem.path, problem.kind, problem.text)
+            if len(found) == MOST_PROBLEMS and key not in found:
+                return [*_in_order(found.values()), Problem(problem.path, "value", MORE, on_key=problem.on_key)]
+            found.setdefault(key, problem)
+    return _in_order(found.values())
+
+
+def _in_order(problems: Collection[Problem]) -> list[Problem]:
+    """By place; without what is missing only because its name is misspelt."""
     explained = {(problem.path[:-1], problem.meant) for problem in problems if problem.meant}
     return sorted(
         (item for item in problems if item.kind != "missing" or (item.path, item.text) not in explained),
@@ -78,8 +84,13 @@ def _of_strings(test: Any) -> Any:
 
 def _pattern(_: Any, limit: str, instance: Any, __: Any) -> Iterator[Any]:
     # Both must read patterns alike, and Python's regular expressions are another dialect.
-    if not jsonschema_rs.Draft202012Validator({"pattern": limit}).is_valid(instance):
+    if not _matcher(limit).is_valid(instance):
         yield _error(limit)
+
+
+@cache
+def _matcher(pattern: str) -> Any:
+    return jsonschema_rs.Draft202012Validator({"pattern": pattern})
 
 
 def _keyword(name: str) -> Any:

@@ -128,6 +128,7 @@ def plugin_content(ref: PluginRef, catalog: Catalog, known: Catalog, problems: l
             "entrypoint": facts.entrypoint,
             "code": facts.code,
             "description": facts.description,
+            "complete": facts.complete,
             "params": facts.params,
             "result": facts.result,
         }

@@ -61,7 +61,9 @@ def render(schema: dict[str, Any]) -> str:
 def known_action(content: dict[str, Any], name: str, entrypoint: str, code: str) -> dict[str, Any] | None:
     """What the file says of an action, if that was taken from this entrypoint of this code."""
     action: dict[str, Any] = content["actions"].get(name, {})
-    return action if (action.get("entrypoint"), action.get("code")) == (entrypoint, code) else None
+    if (action.get("entrypoint"), action.get("code")) != (entrypoint, code):
+        return None
+    return {word: action.get(word, False) for word in ("description", "params", "result", "complete")}
 
 
 def entries(content: dict[str, Any], source: PluginSource, workspace: Path) -> dict[str, Any]:

@@ -4,7 +4,6 @@ Called by `validate`, and by the engine for the order.
 """
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 
@@ -13,6 +12,7 @@ from synapse_spec.spec import references
 from synapse_spec.spec.diagnostics import Diagnostic
 from synapse_spec.spec.load import diagnose, whole
 from synapse_spec.spec.model import Run
+from synapse_spec.spec.wording import near
 
 _MOST_LISTED = 10
 
@@ -40,27 +40,32 @@ def names(runs: list[Run]) -> Iterator[Diagnostic]:
             yield diagnose(run, "SS108", message, ("metadata", "name"), hint="give it another name")
 
 
-def dependencies(runs: list[Run], known: dict[str, Run], *, hidden: bool) -> Iterator[Diagnostic]:
-    """Unknown runs and cycles; a missing run may be one of those that are `hidden` behind other errors."""
+def missing(runs: list[Run], known: dict[str, Run]) -> Iterator[Diagnostic]:
+    """Runs that others wait for, and that do not exist."""
     parents = {run.parent for run in runs}
-    for run in [] if hidden else runs:
+    there = list(dict.fromkeys(run.name for run in runs))
+    for run in runs:
         for path, name in _needs(run) if not known.keys() >= set(run.depends_on) else ():
             if name not in known and name not in parents:
-                near = get_close_matches(name, known, 1)
-                others = list(dict.fromkeys(other.name for other in runs if other.name != run.name))
+                others = [other for other in there[: _MOST_LISTED + 2] if other != run.name]
                 more = ", …" if len(others) > _MOST_LISTED else ""
                 hint = f"runs here: {', '.join(others[:_MOST_LISTED])}{more}" if others else "this is the only run here"
-                hint = f"did you mean {near[0]!r}?" if near else hint
+                meant = near(name, there)
+                hint = f"did you mean {meant!r}?" if meant else hint
                 yield diagnose(run, "SS302", f"there is no run {name!r}", path, hint=hint)
+
+
+def circles(runs: list[Run], known: dict[str, Run]) -> Iterator[Diagnostic]:
+    """Runs that wait for themselves, or for each other."""
     pending = [run for run in runs if known[run.name] is run]
+    for run in pending:
+        if run.name in run.depends_on:
+            yield diagnose(run, "SS303", f"run {run.name!r} waits for itself", _place_of(run, run.name))
+    pending = [run for run in pending if run.name not in run.depends_on]
     while (cycle := _cycle(pending)) is not None:
-        run, waits_for = known[cycle[0]], cycle[1]
-        place = _place_of(run, waits_for)
-        if run.name == waits_for:
-            yield diagnose(run, "SS303", f"run {run.name!r} waits for itself", place)
-        else:
-            message = f"runs wait for each other: {' -> '.join(cycle)}"
-            yield diagnose(run, "SS303", message, place, hint=_edges(cycle, known))
+        run = known[cycle[0]]
+        message = f"runs wait for each other: {' -> '.join(cycle)}"
+        yield diagnose(run, "SS303", message, _place_of(run, cycle[1]), hint=_edges(cycle, known))
         pending = [run for run in pending if run.name not in cycle]
 
 

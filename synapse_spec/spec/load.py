@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from io import BufferedReader
 from pathlib import Path
 from stat import S_ISREG
 from typing import Any
@@ -13,7 +14,8 @@ from typing import Any
 from synapse_spec.plugins import yaml
 from synapse_spec.plugins.source import CONFIG_NAME
 from synapse_spec.plugins.yaml import KeyPath
-from synapse_spec.spec.diagnostics import Diagnostic, legible
+from synapse_spec.spec import references
+from synapse_spec.spec.diagnostics import MORE, Diagnostic, legible
 from synapse_spec.spec.document import API_GROUP, check_document, is_ours, salvage
 from synapse_spec.spec.matrix import MatrixError
 from synapse_spec.spec.model import Run, SpecFile
@@ -22,7 +24,7 @@ from synapse_spec.spec.runs import runs_of, with_children
 _ENDINGS = (".yaml", ".yml")
 _STATUS_ENDINGS = (".status.yaml", ".status.yml")
 STDIN = "-"
-_MOST = 1000  # problems of one file
+_MOST = 500  # problems of one file
 
 
 @dataclass(slots=True)
@@ -111,15 +113,14 @@ def whole(run: Run) -> Run:
     """The run with all that `slim` took away; slim as it is where the file is no longer what it was."""
     if run.spec:
         return run
-    again = _runs_again(run.file, _content(run.file))
-    return next((item for item in again if (item.document, item.name) == (run.document, run.name)), run)
+    return _runs_again(run.file, _content(run.file)).get((run.document, run.name), run)
 
 
 @lru_cache(maxsize=1)
-def _runs_again(file: SpecFile, data: bytes) -> list[Run]:
+def _runs_again(file: SpecFile, data: bytes) -> dict[tuple[int, str], Run]:
     loaded = Loaded()
     _load_text(file, data, True, loaded)
-    return loaded.runs
+    return {(run.document, run.name): run for run in loaded.runs}
 
 
 def diagnose(run: Run | tuple[SpecFile, int], code: str, message: str, path: KeyPath = (), **more: Any) -> Diagnostic:
@@ -187,7 +188,7 @@ def _expand(name: str) -> Iterator[tuple[str, bool]]:
 
 def _load_file(path: Path, shown: str, named: bool, loaded: Loaded) -> None:
     try:
-        data, is_kept = _read(path, shown)
+        data, is_kept = _read(shown)
     except OSError as error:
         loaded.diagnostics.append(Diagnostic("SS001", f"cannot be read: {error.strerror}", shown))
         loaded.broken.add(path)
@@ -195,13 +196,14 @@ def _load_file(path: Path, shown: str, named: bool, loaded: Loaded) -> None:
         return
     if shown == STDIN:
         path, shown = Path.cwd() / "stdin.yaml", "<stdin>"
-    _load_text(SpecFile(path, shown, data if is_kept else None), data, named, loaded)
+    file = SpecFile(path, shown, data if is_kept else None, references.may_be_in(data))
+    _load_text(file, data, named, loaded)
 
 
 def _load_text(file: SpecFile, data: bytes, named: bool, loaded: Loaded) -> None:
     path, shown = file.path, file.shown
     try:
-        documents = yaml.parse(data)
+        documents = yaml.parse(data, yaml.MAX_VALUES)
     except yaml.YamlError as error:
         if not named and API_GROUP.encode() not in data:  # in a folder, other tools' files may be of their own kind
             return
@@ -218,6 +220,7 @@ def _load_text(file: SpecFile, data: bytes, named: bool, loaded: Loaded) -> None
         if document is not None and (named or is_ours(document)):
             _load_document(file, index, document, loaded)
         if len(loaded.diagnostics) > before + _MOST:
+            loaded.diagnostics.append(replace(loaded.diagnostics[-1], message=MORE, hint=None))
             loaded.hidden = True
             break
     if named and path not in loaded.broken and all(document is None for document in documents):
@@ -226,19 +229,20 @@ def _load_text(file: SpecFile, data: bytes, named: bool, loaded: Loaded) -> None
         loaded.broken.add(path)
 
 
-def _read(path: Path, shown: str) -> tuple[bytes, bool]:
+def _read(shown: str) -> tuple[bytes, bool]:
     """The bytes, no more of them than show that there are too many; and whether they cannot be read again."""
     most = yaml.MAX_BYTES + 1
     if shown == STDIN:
         return sys.stdin.buffer.read(most), True
-    with open(path, "rb") as file:
+    with open(shown, "rb", buffering=0) as file:
         info = os.fstat(file.fileno())
-        is_small = S_ISREG(info.st_mode) and info.st_size < most
-        return file.read(-1 if is_small else most), not S_ISREG(info.st_mode)
+        if S_ISREG(info.st_mode) and info.st_size < most:
+            return file.read(), False
+        return BufferedReader(file).read(most), not S_ISREG(info.st_mode)
 
 
 def _load_document(file: SpecFile, index: int, document: Any, loaded: Loaded) -> None:
-    findings = check_document(document)
+    findings = check_document(document, refers=file.refers)
     for item in findings:
         found = diagnose((file, index), item.code, item.message, item.path, hint=item.hint, on_key=item.on_key)
         loaded.diagnostics.append(found)

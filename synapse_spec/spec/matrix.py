@@ -61,7 +61,8 @@ def expand(matrix: dict[str, Any]) -> list[Combination]:
     axes = {name: values for name, values in matrix.items() if name not in ("include", "exclude")}
     count = math.prod(map(len, axes.values())) if axes else 0
     if count > MOST:
-        raise MatrixError(f"{count:,} combinations; at most {MOST} are run", hint="use fewer values, or several runs")
+        said = f"{count:,}" if count < 10**12 else "far too many"
+        raise MatrixError(f"{said} combinations; at most {MOST} are run", hint="use fewer values, or several runs")
     for name, values in axes.items():
         _refuse_twins(name, values)
     found = [dict(zip(axes, values, strict=True)) for values in product(*axes.values())] if axes else []

@@ -63,11 +63,13 @@ class SpecFile:
         path: Absolute.
         shown: As the user named it, for messages.
         kept: The bytes, where they cannot be read again: of standard input and of pipes.
+        refers: Whether there may be references in it; most files hold none, which their text shows at once.
     """
 
     path: Path
     shown: str
     kept: bytes | None = None
+    refers: bool = True
 
     @property
     def status_path(self) -> Path:

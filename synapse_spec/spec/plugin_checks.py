@@ -3,7 +3,6 @@
 import os
 import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from synapse_spec.spec.catalog import SchemasNotFresh
 from synapse_spec.spec.diagnostics import Diagnostic
 from synapse_spec.spec.load import diagnose
 from synapse_spec.spec.model import Run
-from synapse_spec.spec.wording import short
+from synapse_spec.spec.wording import near, short
 
 _ENTRYPOINT = re.compile(r"\w+(\.\w+)*[:.]\w+(\.\w+)*")
 
@@ -51,7 +50,7 @@ def _bad_config(message: str, path: str, line: int = 1, column: int = 1, **_: An
     shown, data = _shown(path), b""
     try:
         data = Path(path).read_bytes()
-        yaml.parse(data)
+        yaml.parse(data, yaml.MAX_VALUES)
     except OSError:
         return Diagnostic("SS202", message, shown)
     except yaml.YamlError as error:
@@ -62,19 +61,24 @@ def _bad_config(message: str, path: str, line: int = 1, column: int = 1, **_: An
 
 
 def _no_action(run: Run, offered: list[str]) -> Diagnostic:
-    near = get_close_matches(run.action, offered, 1)
-    hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(offered) or 'none'}"
+    meant = near(run.action, offered)
+    hint = f"did you mean {meant!r}?" if meant else f"it has {', '.join(offered) or 'none'}"
     return diagnose(run, "SS203", f"the plugin has no action {run.action!r}", ("spec", "action"), hint=hint)
 
 
 def _no_folder(run: Run, path: Path) -> Diagnostic:
     written = str(run.spec["plugin"]["path"])
-    if path.exists():
+    try:
+        exists = path.exists()
+    except OSError as error:
+        message = f"{short(written)} cannot be looked for: {error.strerror}"
+        return diagnose(run, "SS201", message, ("spec", "plugin", "path"))
+    if exists:
         message = f"{written!r} is no plugin: it has neither {CONFIG_NAME} nor an action in its code"
         return diagnose(run, "SS201", message, ("spec", "plugin", "path"))
     beside = [item.parent.name for item in path.parent.glob(f"*/{CONFIG_NAME}")]
-    near = get_close_matches(path.name, beside, 1)
-    meant = os.path.normpath(os.path.join(written, "..", near[0])) if near else None
+    beside_it = near(path.name, beside)
+    meant = os.path.normpath(os.path.join(written, "..", beside_it)) if beside_it else None
     hint = f"did you mean '{meant}'?" if meant else f"looked for in {_shown(path)}, relative to this file"
     return diagnose(run, "SS201", f"there is no folder {written!r}", ("spec", "plugin", "path"), hint=hint)
 

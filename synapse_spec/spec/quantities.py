@@ -1,6 +1,7 @@
 """Durations (`90s`, `1h30m`) and sizes (`8GiB`), as specs write them. Pure."""
 
 import re
+from functools import lru_cache
 
 DURATION_PATTERN = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+$"
 SIZE_PATTERN = r"^[0-9]+(\.[0-9]+)? *([kKMGT]i?)?B?$"
@@ -11,6 +12,7 @@ _BYTES = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "t": 1000**4}
 _BYTES |= {f"{letter}i": 1024**power for power, letter in enumerate("kmgt", 1)}
 
 
+@lru_cache(maxsize=64)
 def seconds(duration: str | int | float) -> float:
     """Seconds of a duration; a bare number is seconds.
 
@@ -24,6 +26,7 @@ def seconds(duration: str | int | float) -> float:
     return float(sum(float(number) * _SECONDS[unit] for number, unit in _DURATION_PART.findall(duration)))
 
 
+@lru_cache(maxsize=64)
 def size_bytes(size: str | int) -> int:
     """Bytes of a size; `k M G T` are powers of 1000, `Ki Mi Gi Ti` of 1024; a bare number is bytes.
 

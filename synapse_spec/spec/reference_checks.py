@@ -6,7 +6,6 @@ Pure; called by `validate`.
 import re
 from collections.abc import Callable, Iterator, Set
 from dataclasses import replace
-from difflib import get_close_matches
 from typing import Any
 
 from synapse_spec.plugins.yaml import KeyPath, Span
@@ -88,9 +87,9 @@ def _misshapen(reference: Reference) -> tuple[str, str] | None:
         return f"{shown} is unknown", "this run has no matrix" if len(parts) > 1 else "write matrix.KEY"
     if parts[0] in ("run", "result", "results") and len(parts) > 2:
         return f"{shown} is unknown", _as_result(("runs", *parts[1:]))
-    near = get_close_matches(dotted(parts), KNOWN_VALUES, 1, 0.7)
+    near = wording.near(dotted(parts), KNOWN_VALUES, 0.7)
     known = f"there are {', '.join(KNOWN_VALUES)} and runs.NAME.result"
-    return f"{shown} is unknown", f"did you mean {near[0]}?" if near else known
+    return f"{shown} is unknown", f"did you mean {near}?" if near else known
 
 
 def _of_wrong_number(reference: Reference, families: Set[str | None]) -> tuple[str, str] | None:
@@ -118,9 +117,9 @@ def _as_result(parts: KeyPath) -> str:
 
 
 def _offer(lacking: KeyPath, schema: dict[str, Any], label: str) -> str | None:
-    near = get_close_matches(str(lacking[-1]), schema.get("properties", {}), 1)
+    near = wording.near(str(lacking[-1]), schema.get("properties", {}))
     if near:
-        return f"did you mean {near[0]!r}? ({_kind(schema, near[0])}, of {label})"
+        return f"did you mean {near!r}? ({_kind(schema, near)}, of {label})"
     if schema.get("type") == "array":
         return "it is a list; its first item is [0]"
     return _declared(label, schema) if schema.get("properties") else f"it is {wording.kind(schema)}"

@@ -60,6 +60,11 @@ def parse(text: str) -> Reference:
     return Reference(text, parts)
 
 
+def may_be_in(text: bytes) -> bool:
+    """Whether there may be any in the strings of a YAML text; escapes could hide them."""
+    return b"${{" in text or b"\\" in text
+
+
 def find(value: Any) -> Iterator[tuple[KeyPath, Reference]]:
     """Each reference in the strings of `value`, as they are written, with the key path of the string."""
     pending: list[tuple[KeyPath, Any]] = [((), value)] if _mentions(value) else []

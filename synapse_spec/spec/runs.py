@@ -15,6 +15,8 @@ from synapse_spec.spec.model import PluginRef, Resources, Retry, Run, Secret, Sp
 
 # Asks for a run although nothing has changed, once for each new value.
 REQUESTED = "synapse.dev/run-requested"
+_MODES = {str(mode): mode for mode in ExecutionMode}
+_EVERYTHING = frozenset({"spec", "code", "inputs"})
 
 
 def runs_of(file: SpecFile, index: int, document: dict[str, Any]) -> list[Run]:
@@ -85,7 +87,8 @@ def _filled(part: Any, values: dict[str, Any], name: str, place: KeyPath) -> Any
 
 def _run(file: SpecFile, index: int, document: dict[str, Any]) -> Run:
     spec, metadata = document["spec"], document["metadata"]
-    inputs = tuple(dict.fromkeys(ref.run for _, ref in references.find(spec) if ref.run is not None))
+    named = (ref.run for _, ref in references.find(spec)) if file.refers else ()
+    inputs = tuple(dict.fromkeys(name for name in named if name is not None))
     return Run(
         name=metadata["name"],
         file=file,
@@ -93,17 +96,17 @@ def _run(file: SpecFile, index: int, document: dict[str, Any]) -> Run:
         spec=spec,
         plugin=_plugin_ref(os.path.dirname(file.path), **spec["plugin"]),
         action=spec["action"],
-        mode=ExecutionMode(spec.get("mode", "local")),
+        mode=_MODES[spec.get("mode", "local")],
         params=spec.get("params", {}),
         depends_on=tuple(dict.fromkeys((*spec.get("dependsOn", ()), *inputs))),
         inputs=inputs,
         env={name: _env_value(value) for name, value in spec.get("env", {}).items()},
-        resources=_resources(spec.get("resources", {})),
+        resources=_resources(spec["resources"]) if "resources" in spec else Resources(),
         runtime_env=spec.get("runtimeEnv", {}),
         timeout=quantities.seconds(spec["timeout"]) if "timeout" in spec else None,
-        retry=_retry(spec.get("retry", {})),
+        retry=_retry(spec["retry"]) if "retry" in spec else Retry(),
         suspend=spec.get("suspend", False),
-        rerun_on=frozenset(spec.get("rerunOn", ("spec", "code", "inputs"))),
+        rerun_on=frozenset(spec["rerunOn"]) if "rerunOn" in spec else _EVERYTHING,
         labels=metadata.get("labels", {}),
         requested=metadata.get("annotations", {}).get(REQUESTED),
     )

@@ -1,11 +1,12 @@
 """What can still be read of a file in which a document is not YAML. Pure; called by `load`."""
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 
 from synapse_spec.plugins import yaml
-from synapse_spec.plugins.yaml import YamlError, source_lines
-from synapse_spec.spec.diagnostics import Diagnostic
+from synapse_spec.plugins.yaml import TooLarge, YamlError, source_lines
+from synapse_spec.spec.diagnostics import MORE, Diagnostic
 from synapse_spec.spec.syntax import diagnosed
 
 _DOCUMENT = re.compile(rb"^---(?=\s|\Z)", re.MULTILINE)
@@ -18,6 +19,8 @@ def salvaged(error: YamlError, data: bytes, shown: str) -> tuple[list[Diagnostic
 
     What is left stands where it stood.
     """
+    if isinstance(error, TooLarge):
+        return [diagnosed(error, data, shown)], b""
     starts = [0, *(match.start() for match in _DOCUMENT.finditer(data) if match.start())]
     found: list[Diagnostic] = []
     kept, above = b"", 0
@@ -30,6 +33,7 @@ def salvaged(error: YamlError, data: bytes, shown: str) -> tuple[list[Diagnostic
             found.append(diagnosed(one, b"\n" * above + document, shown))
             document = (b"---" if start else b"") + b"\n" * lines
         if len(found) == _MOST_BROKEN:
+            found.append(replace(found[-1], message=MORE, hint=None))
             break
         kept, above = kept + document, above + lines
     return (found, kept) if found and _problem(kept) is None else ([diagnosed(error, data, shown)], b"")

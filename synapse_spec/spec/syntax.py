@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from synapse_spec.plugins.yaml import Span, YamlError, source_lines
+from synapse_spec.plugins.yaml import Span, TooLarge, YamlError, source_lines
 from synapse_spec.spec.diagnostics import Diagnostic
 from synapse_spec.spec.wording import cut
 
@@ -63,6 +63,8 @@ class _Text:
 
 def diagnosed(error: YamlError, data: bytes, shown: str, code: str = "SS002") -> Diagnostic:
     """The diagnostic of a file that could not be read as YAML."""
+    if isinstance(error, TooLarge):
+        return _too_large(error, shown, code)
     text = _Text(source_lines(data.decode("utf-8", errors="replace")), error.line, error.column)
     said = _conflict(text) or _first(error.message, text)
     line, column = said.line or error.line, said.column or error.column
@@ -70,6 +72,13 @@ def diagnosed(error: YamlError, data: bytes, shown: str, code: str = "SS002") ->
     return Diagnostic(
         code, said.message, shown, Span(line, column, line, token.end() + 1 if token else column + 1), said.hint
     )
+
+
+def _too_large(error: TooLarge, shown: str, code: str) -> Diagnostic:
+    """Of the file as a whole: it is too large to look for a place."""
+    if error.message == "alias bomb":
+        return Diagnostic(code, "the aliases stand for too many values", shown, hint="write the values out")
+    return Diagnostic(code, error.message, shown, hint="put large data into a file of its own, and give its path")
 
 
 def _first(message: str, text: _Text) -> _Said:

@@ -5,21 +5,23 @@ Used by `validate`, `plan` and `apply`, each of which goes no further when there
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from synapse_spec.plugins.enums import ExecutionMode
 from synapse_spec.plugins.errors import PluginError, ValidationError
 from synapse_spec.spec import graph, references, yaml11
 from synapse_spec.spec.catalog import Catalog
 from synapse_spec.spec.check import MOST_PROBLEMS, Checker, Problem, dotted
-from synapse_spec.spec.diagnostics import Diagnostic
+from synapse_spec.spec.diagnostics import Diagnostic, at_most
 from synapse_spec.spec.load import Loaded, diagnose, first_file, load_each, slim, whole
 from synapse_spec.spec.model import PluginRef, Run, SpecFile
 from synapse_spec.spec.runs import with_children
 from synapse_spec.spec.workspace import Workspace
 
-_MOST = 1000  # of one kind, of runs against each other
+_MOST = 500  # of one file
+_MOST_CIRCLES = 10  # each takes a search of its own
 _PARAM_CODES = {"value": "SS106", "missing": "SS105", "unknown": "SS104"}
 
 
@@ -29,7 +31,7 @@ def validate(loaded: Loaded, catalog: Catalog, *, models: bool = False) -> list[
     Args:
         loaded: What `load` gave.
         catalog: Looks the plugins up.
-        models: Ask the params models too, which imports the plugins' code.
+        models: Ask the params models too, where their schemas do not say all; this imports the plugins' code.
     """
     checks = _Checks(catalog, models=models)
     checks.add(loaded)
@@ -56,7 +58,7 @@ def validate_files(paths: Sequence[str], *, offline: bool = False) -> Checked:
 
     Args:
         paths: As `load` takes them.
-        offline: Never import a plugin's code; else the params models are asked too.
+        offline: Never import a plugin's code; else params models are asked too whose schemas do not say all.
     """
     root = Workspace.of(first_file(paths) or Path.cwd()).root
     checks = _Checks(Catalog(root, offline=offline), models=not offline)
@@ -82,31 +84,37 @@ class _Checks:
     def add(self, loaded: Loaded, kept: Callable[[Run], Run] = lambda run: run) -> None:
         self._hidden |= loaded.hidden
         self._found += loaded.diagnostics
-        for run in loaded.runs:
-            self.runs.append(kept(run))
-            self._found += self._alone(run)
+        self.runs += map(kept, loaded.runs)
+        self._found += at_most(
+            max(1, _MOST - len(loaded.diagnostics)), chain.from_iterable(map(self._alone, loaded.runs))
+        )
 
     def finish(self) -> list[Diagnostic]:
         self.runs = with_children(self.runs)
         known = {run.name: run for run in reversed(self.runs)}
-        found = [*self._found, *self._catalog.diagnostics, *islice(graph.names(self.runs), _MOST)]
-        found += islice(graph.dependencies(self.runs, known, hidden=self._hidden), _MOST)
+        children = {run.parent: run for run in self.runs if run.parent is not None}
+        found = [*self._found, *self._catalog.diagnostics, *at_most(MOST_PROBLEMS, graph.names(self.runs))]
+        if not self._hidden:
+            found += at_most(MOST_PROBLEMS, graph.missing(self.runs, known))
+        found += at_most(_MOST_CIRCLES, graph.circles(self.runs, known))
         for run in self.runs:
-            if run.inputs:
-                found += islice(_references(whole(run), known, self._catalog), MOST_PROBLEMS)
+            if run.inputs and len(found) <= _MOST:
+                found += at_most(MOST_PROBLEMS, _references(whole(run), known, children, self._catalog))
         return sorted(set(found), key=lambda item: item.order)
 
     def _alone(self, run: Run) -> list[Diagnostic]:
         """What can be said without the other runs."""
         here = list(_against_plugin(run, self._catalog, self._checkers))
-        refers = bool(run.inputs) or any(references.find(run.spec))
+        refers = run.file.refers and any(references.find(run.spec))
         if refers and not run.inputs:
-            here += islice(_references(run, {}, self._catalog), MOST_PROBLEMS)
+            here += at_most(MOST_PROBLEMS, _references(run, {}, {}, self._catalog))
         if self._models and not here and not (refers and any(references.find(run.params))):
             here += self._model_says(run)
-        return [*here, *islice(_meant_otherwise(run, self._catalog, here), MOST_PROBLEMS)]
+        return [*here, *at_most(MOST_PROBLEMS, _meant_otherwise(run, self._catalog, here))]
 
     def _model_says(self, run: Run) -> list[Diagnostic]:
+        if self._catalog.action(run.plugin, run.action).complete:
+            return []
         key = (run.plugin, run.action)
         if key not in self._actions:
             try:
@@ -117,10 +125,15 @@ class _Checks:
 
 
 def check_model(run: Run, catalog: Catalog) -> list[Diagnostic]:
-    """What the params model itself says, where no reference is open; imports the plugin's code."""
+    """What the params model itself says, where no reference is open; imports the plugin's code unless that is known.
+
+    The code of a local run is imported in any case, so that what does not load is told before anything runs.
+    """
     if any(references.find(run.params)):
         return []
     try:
+        if run.mode is not ExecutionMode.LOCAL and catalog.action(run.plugin, run.action).complete:
+            return []
         return _refused(run, _load_action(run, catalog))
     except PluginError as error:
         return [_plugin_problem(run, error)]
@@ -180,21 +193,21 @@ def _param_problem(run: Run, problem: Problem, label: str) -> Diagnostic:
     return diagnose(run, code, message, path, hint=problem.hint, on_key=problem.on_key)
 
 
-def _references(run: Run, runs: dict[str, Run], catalog: Catalog) -> Iterator[Diagnostic]:
+def _references(run: Run, runs: dict[str, Run], children: dict[str, Run], catalog: Catalog) -> Iterator[Diagnostic]:
+    """Args: the runs by their names, and one child of each run with a matrix by that run's name."""
     from synapse_spec.spec import reference_checks
 
-    families = {other.parent for other in runs.values()}
-    yield from reference_checks.form(run, families)
+    yield from reference_checks.form(run, set(children))
     try:
         facts = catalog.action(run.plugin, run.action)
     except PluginError:  # said already
         return
 
     def result_of(reference: references.Reference) -> tuple[str, dict[str, Any]] | None:
-        if reference.gathers != (reference.run in families):  # said already
+        if reference.gathers != (reference.run in children):  # said already
             return None
-        child = next((other for other in runs.values() if other.parent == reference.run), None)
-        found = _result(runs.get(str(reference.run), child), catalog)
+        name = str(reference.run)
+        found = _result(runs.get(name, children.get(name)), catalog)
         return (found[0], reference_checks.listed(found[1])) if found is not None and reference.gathers else found
 
     yield from reference_checks.fit(run, facts.params, result_of)

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any, Protocol
 
 from synapse_spec.plugins.yaml import KeyPath
@@ -11,6 +12,7 @@ from synapse_spec.spec.formats import refusal
 from synapse_spec.spec.yaml11 import unglued, without_quotes
 
 _LONGEST = 60
+_MOST_OPTIONS = 1000  # that a misspelt word is held against
 _KINDS = {"object": "mapping", "array": "list"}
 _LEAVES = ("string", "number", "integer", "boolean", "array")
 _ARTICLES = {"integer": "an", "number": "a", "string": "a", "boolean": "a", "mapping": "a", "list": "a"}
@@ -96,13 +98,13 @@ def suggest(name: str, given: dict[str, Any], schema: dict[str, Any], root: dict
     known = list(schema.get("properties", {}))
     if given[name] is None and (hint := unglued([name])):
         return hint, None
-    near = _closest(name, [item for item in known if item not in given])
-    if near is None:
+    meant = _closest(name, [item for item in known if item not in given])
+    if meant is None:
         patterns = " or ".join(schema.get("patternProperties", ()))
         other = f"a key here matches {patterns}" if patterns else "nothing is taken here"
         return f"known here: {', '.join(known)}" if known else other, None
-    facts = _facts(_field(schema, near, root), root)
-    return f"did you mean {near!r}?" + (f" ({facts})" if facts else ""), near
+    facts = _facts(_field(schema, meant, root), root)
+    return f"did you mean {meant!r}?" + (f" ({facts})" if facts else ""), meant
 
 
 def unknown_names(instance: dict[str, Any], schema: dict[str, Any]) -> list[str]:
@@ -112,8 +114,14 @@ def unknown_names(instance: dict[str, Any], schema: dict[str, Any]) -> list[str]
 
 
 def near_hint(value: Any, options: Iterable[Any]) -> str | None:
-    near = _closest(str(value), [str(option) for option in options], 0.6)
-    return f"did you mean {near!r}?" if near else None
+    meant = _closest(short(value) if isinstance(value, dict | list) else str(value), list(map(str, options)), 0.6)
+    return f"did you mean {meant!r}?" if meant else None
+
+
+def near(word: str, options: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The option that comes closest to a word; None where none is close, or nobody would write such a word."""
+    found = get_close_matches(word, islice(options, _MOST_OPTIONS), 1, cutoff) if len(word) <= 2 * _LONGEST else []
+    return found[0] if found else None
 
 
 def described(schema: dict[str, Any]) -> str | None:
@@ -219,7 +227,7 @@ def short(value: Any) -> str:
         return "a list"
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    text = repr(value)
+    text = repr(value[: 2 * _LONGEST] if isinstance(value, str) else value)
     return text if len(text) <= _LONGEST else f"{cut(text[:-1], _LONGEST - 1)}{text[-1]}"
 
 
@@ -271,8 +279,8 @@ def _count(number: int, noun: str) -> str:
 def _closest(name: str, options: list[str], cutoff: float = 0.7) -> str | None:
     """The option that comes close to `name`, however they are written: runtime_env is runtimeEnv."""
     plain = {re.sub(r"[-_\s]", "", option).casefold(): option for option in options}
-    near = get_close_matches(re.sub(r"[-_\s]", "", name).casefold(), plain, 1, cutoff)
-    return plain[near[0]] if near else None
+    meant = near(re.sub(r"[-_\s]", "", name).casefold(), plain, cutoff) if len(name) <= _LONGEST else None
+    return plain[meant] if meant is not None else None
 
 
 def _of_properties(schema: dict[str, Any], last: str = "or") -> str:
@@ -280,4 +288,10 @@ def _of_properties(schema: dict[str, Any], last: str = "or") -> str:
 
 
 def _repeated(items: list[Any]) -> str:
-    return next((short(item) for index, item in enumerate(items) if item in items[:index]), "an item")
+    seen = set()
+    for item in items:
+        text = json.dumps(item, sort_keys=True)
+        if text in seen:
+            return short(item)
+        seen.add(text)
+    return "an item"

@@ -6,6 +6,7 @@ The quick look at a run that holds none of it, which is nearly every run, import
 
 import re
 from collections.abc import Iterator, Sequence, Set
+from itertools import chain
 from typing import Any
 
 from synapse_spec.plugins import yaml
@@ -19,7 +20,7 @@ from synapse_spec.spec.model import Run
 # Not 1:30 either: that it is 90 minutes there surprises everybody, and nobody means it.
 _OTHERWISE = re.compile(
     r"(?P<true>on|On|ON|yes|Yes|YES)|(?P<false>off|Off|OFF|no|No|NO)"
-    r"|[-+]?(?:(?P<octal>0[0-7_]+)|0b(?P<binary>[01][01_]*)|(?P<grouped>[1-9][0-9_]*_[0-9_]*))"
+    r"|[-+]?(?:(?P<octal>0[0-7_]{1,60})|0b(?P<binary>[01][01_]{,60})|(?P<grouped>[1-9][0-9_]{,60}_[0-9_]{,60}))"
 )
 _CONSTANT = re.compile(r"(?i)[-+.]*[0-9][-+.0-9a-z]{,60}|true|false|null")
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
@@ -94,9 +95,8 @@ def warnings(run: Run, params: dict[str, Any], said: Set[str | None]) -> Iterato
         params: The schema of its params.
         said: Pointers of what has an error.
     """
-    found = [*_texts(run, params), *_env(run)]
     places = set()
-    for item in found:
+    for item in chain(_texts(run, params), _env(run)):
         if item.pointer not in said and item.span not in places:  # an alias stands where its anchor does
             places.add(item.span)
             yield item
@@ -128,11 +128,12 @@ def _suspects(params: Any) -> Iterator[tuple[KeyPath, str]]:
     pending: list[tuple[KeyPath, Any]] = [((), params)]
     while pending:
         path, item = pending.pop()
-        for key, value in item.items() if isinstance(item, dict) else enumerate(item):
-            if isinstance(value, str):
+        for key, value in item.items() if type(item) is dict else enumerate(item):
+            kind = type(value)
+            if kind is str:
                 if _OTHERWISE.fullmatch(value):
                     yield (*path, key), value
-            elif isinstance(value, dict | list):
+            elif kind is dict or kind is list:
                 pending.append(((*path, key), value))
 
 

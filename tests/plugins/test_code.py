@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synapse_spec.plugins.code import CodeDigest, code_digest, fingerprint
+from synapse_spec.plugins.code import CodeDigest, code_digest
 from synapse_spec.plugins.errors import PluginLoadError
-from synapse_spec.plugins.files import plugin_files
+from synapse_spec.plugins.files import fingerprint, plugin_files
 from synapse_spec.plugins.source import PluginSource
 from tests.conftest import MakePlugin
 
@@ -244,6 +244,10 @@ def test_only_what_the_entry_module_reaches(make_plugin: MakePlugin) -> None:
         "eval(name)",
         "runpy.run_path(name)",
         "pkgutil.iter_modules(name)",
+        "importlib.util.spec_from_file_location(name, name)",
+        "builtins.exec(name)",
+        "return list(map(importlib.import_module, name))",
+        "from importlib import import_module as load",
     ],
 )
 def test_where_something_is_imported_dynamically_every_file_counts(make_plugin: MakePlugin, line: str) -> None:
@@ -253,6 +257,16 @@ def test_where_something_is_imported_dynamically_every_file_counts(make_plugin: 
     found = digest_of(folder)
     assert found.dynamic
     assert sorted(found.files) == ["plugin/act.py", "plugin/any.py"]
+
+
+def test_methods_of_the_same_names_import_nothing(make_plugin: MakePlugin) -> None:
+    code = "def run(model, eval):\n    model.eval()\n    model.exec(eval)\n"
+    assert not digest_of(make_plugin("p", {"plugin/act.py": code})).dynamic
+
+
+def test_a_package_comes_before_a_module_of_its_name(make_plugin: MakePlugin) -> None:
+    files = {"plugin/act.py": "import plugin.both\n", "plugin/both.py": "", "plugin/both/__init__.py": ""}
+    assert sorted(digest_of(make_plugin("p", files)).files) == ["plugin/act.py", "plugin/both/__init__.py"]
 
 
 def test_other_files_count_by_their_bytes_and_some_do_not(make_plugin: MakePlugin) -> None:

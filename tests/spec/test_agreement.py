@@ -22,6 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import (
     UUID4,
+    AfterValidator,
     AliasChoices,
     AliasPath,
     AnyUrl,
@@ -31,6 +32,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    FilePath,
     HttpUrl,
     Json,
     JsonValue,
@@ -41,9 +43,12 @@ from pydantic import (
     StringConstraints,
     Tag,
     ValidationError,
+    WithJsonSchema,
     create_model,
+    model_validator,
 )
 
+from synapse_spec.plugins.schema_completeness import says_all
 from synapse_spec.plugins.schemas import params_schema
 from synapse_spec.spec.check import compiled
 from synapse_spec.spec.explain import explainer
@@ -498,3 +503,103 @@ def test_schema_and_model_agree(name: str) -> None:
         assert has(dumped, excused) or disagreement(name, dumped) is None
 
     agree()
+
+
+# Those of which the schema says all, so that the model is not asked; `test_schema_and_model_agree` holds that.
+COMPLETE = {
+    *("any", "bool", "int", "int huge", "float", "float bounds", "str", "str bounds", "enum", "path", "optional"),
+    *("list", "tuple of any length", "empty tuple", "dict", "dict bounds", "model", "tolerant", "no extras"),
+    *("shapes", "shapes or none"),
+}
+
+
+def test_which_schemas_say_all() -> None:
+    assert {name for name, model in MODELS.items() if says_all(model)} == COMPLETE
+    assert COMPLETE & EXCUSED.keys() == {"int", "int huge"}
+
+
+def refuse(_: Any) -> Any:
+    raise ValueError("no")
+
+
+class WithValidator(Closed):
+    value: int = 0
+
+    @model_validator(mode="after")
+    def refused(self) -> "WithValidator":
+        raise ValueError("no")
+
+
+class WithInit(Closed):
+    def __init__(self, **values: Any) -> None:
+        refuse(values)
+
+
+class WithPostInit(Closed):
+    def model_post_init(self, _: Any) -> None:
+        refuse(self)
+
+
+class WithOwnValidate(Closed):
+    @classmethod
+    def model_validate(cls, *_: Any, **__: Any) -> Any:
+        return refuse(cls)
+
+
+class WithOwnSchema(Closed):
+    value: int = 0
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, *_: Any) -> Any:
+        return {"type": "object"}
+
+
+class WithTypeField(Closed):
+    type: Annotated[int, AfterValidator(refuse)] = 0
+
+
+class WithStrictness(Closed):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    value: Colour = Colour.RED
+
+
+def one_field(kind: Any, default: Any) -> type[BaseModel]:
+    return create_model("Params", __base__=Closed, value=(kind, default))
+
+
+STRICTER_FIELDS: list[tuple[str, Any, Any, dict[str, Any]]] = [
+    ("validator", Annotated[int, AfterValidator(refuse)], ..., {"value": 1}),
+    (
+        "validator inside",
+        dict[str, list[Annotated[int, AfterValidator(refuse)] | None]],
+        ...,
+        {"value": {"a": [1]}},
+    ),
+    ("validator of a model inside", list[WithValidator], ..., {"value": [{}]}),
+    ("written schema", Annotated[int, WithJsonSchema({})], ..., {"value": "x"}),
+    ("more schema", int, Field(json_schema_extra=lambda schema: schema.clear()), {"value": "x"}),
+    ("file", FilePath, ..., {"value": "/no/such/file"}),
+    ("factory", int, Field(default_factory=lambda: refuse(1)), {}),
+    ("factory with data", int, Field(default_factory=lambda data: data["x"]), {}),
+    ("validated default", int, Field("x", validate_default=True), {}),
+]
+# Models that refuse what their schemas take -> params that show it.
+STRICTER: dict[str, tuple[type[BaseModel], dict[str, Any]]] = {
+    "validator of the model": (WithValidator, {}),
+    "init": (WithInit, {}),
+    "post init": (WithPostInit, {}),
+    "own model_validate": (WithOwnValidate, {}),
+    "own schema": (WithOwnSchema, {"value": "x"}),
+    "a field that is called type": (WithTypeField, {"type": 1}),
+    "strict": (WithStrictness, {"value": "red"}),
+} | {name: (one_field(kind, default), params) for name, kind, default, params in STRICTER_FIELDS}
+
+
+@pytest.mark.parametrize("name", STRICTER)
+def test_a_model_that_may_refuse_more_is_asked(name: str) -> None:
+    model, params = STRICTER[name]
+    assert not says_all(model)
+    holder = type("Holder", (), {"params_model": model, "result_model": None})
+    assert compiled(params_schema(holder)).is_valid(params)
+    with pytest.raises((ValueError, KeyError)):
+        model.model_validate(params)

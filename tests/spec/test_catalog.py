@@ -117,6 +117,40 @@ def test_the_second_look_up_imports_nothing(plugin: Path) -> None:
     assert not {"pydantic", "yamlrocks", "jsonschema", "plugin", "plugin.act"} & modules
 
 
+VALIDATE = """
+    import json, sys
+    from synapse_spec.spec.validate import validate_files
+    checked = validate_files([sys.argv[1]])
+    print(json.dumps([[item.code for item in checked.diagnostics], sorted(sys.modules)]))
+"""
+SPEC = """\
+apiVersion: synapse.dev/v1
+kind: Run
+metadata: {name: a}
+spec: {plugin: {path: p}, action: run, params: {epochs: 1}}
+"""
+VALIDATOR = """
+    class Strict(Params):
+        @model_validator(mode="after")
+        def never(self):
+            raise ValueError("never")
+"""
+
+
+@pytest.mark.parametrize(("model", "codes", "asked"), [("Params", [], False), ("Strict", ["SS107"], True)])
+def test_validate_asks_only_the_models_of_which_the_schema_does_not_say_all(
+    make_plugin: MakePlugin, tmp_path: Path, model: str, codes: list[str], asked: bool
+) -> None:
+    code = "from pydantic import model_validator\n" + dedent(CODE) + dedent(VALIDATOR)
+    code += f"\n@action(name='run', params={model})\ndef run(params, ctx): ...\n"
+    look_up(make_plugin("p", code, config="name: p\ncode: p\nactions: {run: 'plugin.act:run'}"))
+    (tmp_path / "a.yaml").write_text(SPEC)
+    command = [sys.executable, "-c", dedent(VALIDATE), str(tmp_path / "a.yaml")]
+    said, modules = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert said == codes
+    assert bool({"pydantic", "plugin.act", "jsonschema"} & set(modules)) == asked
+
+
 def test_an_edit_is_seen(plugin: Path) -> None:
     first = look_up(plugin)
     (plugin / "plugin" / "act.py").write_text(PRELUDE + dedent(CODE).replace("3", "4"))

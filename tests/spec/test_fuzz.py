@@ -143,6 +143,60 @@ def bomb() -> str:
 
 
 PARAMS = f"{HEAD}  action: train\n  params:\n"
+META = "apiVersion: synapse.dev/v1\nkind: Run\nmetadata:\n  name: a\n"
+SPEC = "spec: {plugin: {path: plugins/demo}, action: train, params: {epochs: 1}%s}\n"
+RUN = "---\napiVersion: synapse.dev/v1\nkind: Run\nmetadata: {name: r#%s}\n" + SPEC
+# What is before, what is repeated (with # for its number), what is after, and how often just passes the limit.
+REPEATED = {
+    "wrong items": (f"{PARAMS}    layers: [", "x, ", "]\n", 99_000),
+    "unknown fields": (f"{HEAD}  action: train\n", "  k#: 1\n", "", 99_000),
+    "unknown fields in a line": (f"{HEAD}  action: train\n  x: {{", "k#: 1, ", "}\n", 99_000),
+    "unknown params": (PARAMS, "    k#: 1\n", "", 99_000),
+    "waits": (f"{HEAD}  action: train\n  dependsOn: [", "r#, ", "]\n", 99_000),
+    "waits for the same": (f"{HEAD}  action: train\n  dependsOn: [", "r, ", "]\n", 99_000),
+    "wrong waits": (f"{HEAD}  action: train\n  dependsOn: [", "R_#, ", "]\n", 99_000),
+    "labels": (f"{META}  labels: {{", "k#: v, ", "}\n" + SPEC % "", 99_000),
+    "wrong labels": (f"{META}  labels: {{", "K#: 1, ", "}\n" + SPEC % "", 99_000),
+    "runs": ("", RUN % ("", ""), "", 3990),
+    "runs with wrong labels": ("", RUN % (", labels: {a: 1}", ""), "", 3990),
+    "runs that wait for missing ones": ("", RUN % ("", ", dependsOn: [n#]"), "", 3990),
+    "runs that wait for themselves": ("", RUN % ("", ", dependsOn: [r#]"), "", 3990),
+    "wrong documents": ("", "---\na\n", "", 3990),
+    "broken documents": ("", "---\na: [\n", "", 3990),
+    "dashes": ("", "- ", "", 99_000),
+    "lines of dashes": ("", "- " * 900 + "a\n", "", 110),
+    "question marks": ("", "? ", "", 99_000),
+    "colons": ("", ": ", "", 99_000),
+    "references": (f"{PARAMS}    epochs: [", '"${{ runs.b#.result }}", ', "]\n", 19_900),
+    "references in one text": (f'{PARAMS}    epochs: "', "${{ runs.b.result }}", '"\n', 19_900),
+    "unclosed references": (f"{PARAMS}    epochs: |\n", "      ${{ a\n", "", 19_900),
+    "wrong keys": (f"{PARAMS}    {{", "#: 1, ", "}\n", 99_000),
+    "tags": (f"{PARAMS}    epochs: [", "!x a, ", "]\n", 99_000),
+    "anchors": (f"{PARAMS}    epochs: [", "&a# b, ", "]\n", 99_000),
+    "words of YAML 1.1": (f"{PARAMS}    layers: [", "on, ", "]\n", 99_000),
+    "keys with words of YAML 1.1": (PARAMS, "    k#: on\n", "", 99_000),
+    "folded text": (f"{PARAMS}    epochs: >\n", "      a\n", "", 99_000),
+    "block text": (f"{PARAMS}    epochs: |\n", "      a\n", "", 99_000),
+    "pipes": ("", "|\n", "", 99_000),
+    "an unclosed quote": (f'{PARAMS}    epochs: "', "a\n      ", "", 99_000),
+    "lines of comments": (PARAMS, "# a\n", "", 99_000),
+    "a hexadecimal integer": (f"{PARAMS}    epochs: 0x", "f", "\n", 100_000),
+    "an octal integer": (f"{PARAMS}    epochs: 0o", "7", "\n", 100_000),
+    "a long key of params": (f"{PARAMS}    ", "a", ": 1\n", 1_000_000),
+    "a long path": (HEAD.replace("plugins/demo}", ""), "a", "}\n  action: a\n", 300),
+    "axes of a matrix": (f"{PARAMS}    epochs: 1\n  matrix: {{", "k#: [1,2], ", "}\n", 45_000),
+}
+
+
+def repeated(name: str, size: int | None = None) -> str:
+    """That text: with as much of it as is just read, or of that many characters."""
+    before, unit, after, number = REPEATED[name]
+    number = number if size is None else (size - len(before) - len(after)) // (len(unit) + 8 * unit.count("#"))
+    if unit.startswith("# ") or "#" not in unit:
+        return before + unit * number + after
+    return before + "".join(unit.replace("#", str(index)) for index in range(number)) + after
+
+
 LARGE = {
     "brackets": "[" * MAX_BYTES,
     "braces": "{" * MAX_BYTES,
@@ -167,15 +221,25 @@ LARGE = {
 
 @pytest.mark.parametrize("name", LARGE)
 def test_large_files(name: str, tmp_path: Path) -> None:
+    _is_answered(LARGE[name], tmp_path)
+
+
+@pytest.mark.parametrize("size", [None, MAX_BYTES], ids=["just read", "10 MiB"])
+@pytest.mark.parametrize("name", REPEATED)
+def test_one_thing_many_times(name: str, size: int | None, tmp_path: Path) -> None:
+    _is_answered(repeated(name, size), tmp_path)
+
+
+def _is_answered(text: str, tmp_path: Path) -> None:
     shutil.copytree(CASES / "plugins", tmp_path / "plugins")
-    (tmp_path / "a.yaml").write_text(LARGE[name])
+    (tmp_path / "a.yaml").write_text(text)
     words = [sys.executable, "-m", "synapse_spec", "validate", "--offline", "a.yaml"]
     with open(tmp_path / "said", "wb") as said:
         process = subprocess.Popen(words, cwd=tmp_path, stdout=said, stderr=said)
         _, status, usage = os.wait4(process.pid, 0)
-    text = (tmp_path / "said").read_text(encoding="utf-8")
-    assert os.waitstatus_to_exitcode(status) == 3, text[:2000]
-    assert "Traceback" not in text
+    said_text = (tmp_path / "said").read_text(encoding="utf-8")
+    assert os.waitstatus_to_exitcode(status) == 3, said_text[:2000]
+    assert "Traceback" not in said_text
     assert usage.ru_utime + usage.ru_stime < MOST_SECONDS
     assert usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10) < MOST_MIB
 

@@ -1,7 +1,6 @@
 """Reading specs: which files, which documents, and what becomes of them."""
 
 import io
-import os
 import sys
 import time
 from pathlib import Path

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synapse_spec.plugins import yaml
+from synapse_spec.spec.diagnostics import MORE
 from synapse_spec.spec.salvage import salvaged
 
 BROKEN = ["a: [", "a: 'x", "a: 1\n b: 2", "a: 1\na: 2", "a: !x b", "a: .nan", "\ta: 1"]
@@ -47,7 +48,8 @@ def test_directives_before_a_document_are_no_document() -> None:
 
 
 def test_no_more_than_a_few_are_looked_for() -> None:
-    assert len(read("a: [\n---\n" * 500)[0]) == 20
+    found, _ = salvaged(yaml.YamlError("x"), b"a: [\n---\n" * 500, "x.yaml")
+    assert [item.message == MORE for item in found] == [False] * 20 + [True]
     assert len(read("a: [\n---\n" * 5000)[0]) == 1
 
 
