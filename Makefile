@@ -8,6 +8,7 @@ PYTHONS := $(or $(PYTHON),python3 python3.12 python3.13 python3.14)
 EXAMPLE := specs/examples/digits
 EDITOR_TESTS := tests/editor
 LANGUAGE_SERVER := $(EDITOR_TESTS)/node_modules/.package-lock.json
+PEERS := $(VENV)/peers/.installed
 
 # From what the package asks for to the newest that Ray has wheels for.
 SUPPORTED := import sys, venv; sys.exit(not (3, 12) <= sys.version_info[:2] <= (3, 14))
@@ -42,7 +43,7 @@ check: venv ## lint, format, types, import floors, exported schemas
 fuzz: venv ## try 200,000 broken files; FUZZ_EXAMPLES=N tries N
 	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-200000} $(BIN)/python -m pytest --timeout 0 tests/spec/test_fuzz.py
 
-bench: venv ## measure the speed floors
+bench: venv $(PEERS) ## measure the speed floors; takes about half an hour
 	$(BIN)/python -m benchmarks
 
 constraints: ## pin the newest of everything anew, in constraints.txt
@@ -61,6 +62,13 @@ clean: ## remove .venv, caches and builds
 # node and npm come with .venv. npm writes this file last.
 $(LANGUAGE_SERVER): $(EDITOR_TESTS)/package-lock.json | $(STAMP)
 	@$(BIN)/npm ci --prefix $(EDITOR_TESTS) --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
+
+# What we are measured against has an environment of its own, so that it asks nothing of ours.
+$(PEERS): benchmarks/requirements.txt | $(STAMP)
+	@echo 'Installing DVC and Snakemake into $(@D), to measure against them.' >&2
+	@$(BIN)/python -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip install -qq --disable-pip-version-check -r $<
 	@touch $@
 
 # The constraints go by environment, so that they hold for the build environment too.

@@ -3,12 +3,15 @@
 import sys
 from collections.abc import Iterator
 
-from benchmarks import noop_apply, validate, version
+from benchmarks import noop_apply, plan, validate, version
 from benchmarks.paired import Ratio
 from benchmarks.validate import Memory
 
 
 def main() -> int:
+    if missing := plan.missing_peers():
+        print(f"error: {' and '.join(missing)} not found in {plan.PEERS}; make bench installs them", file=sys.stderr)
+        return 1
     held = []
     for result in _measured():
         print(result.line(), flush=True)
@@ -20,6 +23,7 @@ def _measured() -> Iterator[Ratio | Memory]:
     yield version.measure()
     yield noop_apply.measure()
     yield from validate.measure()
+    yield from plan.measure()
 
 
 if __name__ == "__main__":

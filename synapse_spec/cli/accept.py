@@ -17,11 +17,14 @@ from synapse_spec.engine.status import RunStatus
 @click.argument("name")
 @click.argument("paths", nargs=-1, type=click.Path(allow_dash=True), metavar="[PATH...]")
 def command(name: str, paths: tuple[str, ...]) -> int:
-    """Let the result of run NAME stand although its spec, code or inputs have changed; nothing runs."""
+    """Let the result of run NAME (of all its children) stand although spec, code or inputs have changed."""
     session = open_session(paths or (".",))
-    session.named(name)
-    with run_lock(session.workspace, name, wait=False, stop=threading.Event()):
-        return _accept(session, name)
+    names = [run.name for run in session.runs if run.parent == name] or [session.named(name).name]
+    codes = []
+    for item in names:
+        with run_lock(session.workspace, item, wait=False, stop=threading.Event()):
+            codes.append(_accept(session, item))
+    return max(codes)
 
 
 def _accept(session: Session, name: str) -> int:

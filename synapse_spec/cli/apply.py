@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
@@ -93,6 +94,9 @@ def _carry_out(session: Session, plan: "Plan", options: "Options") -> "Report":
     from synapse_spec.engine.options import Report
 
     _keep_catalog(session)
+    for file in session.files.values():
+        if os.path.relpath(file.path) in plan.orphans:
+            file.tidy()
     if not any(entry.writes for entry in plan.entries.values()):
         return Report()
     from synapse_spec.cli.progress import observer
@@ -119,6 +123,7 @@ def _carry_out(session: Session, plan: "Plan", options: "Options") -> "Report":
             return Reconciler(plan, stage).run()
         except KeyboardInterrupt:
             _tell_of_jobs(plan, session)
+            _summary(plan, Report(), _phases(plan, session))
             raise
         finally:
             stage.backends.close()
@@ -132,13 +137,13 @@ def _tell_of_jobs(plan: "Plan", session: Session) -> None:
 
 
 def _keep_catalog(session: Session) -> None:
-    session.workspace.ensure()
-    session.catalog.save()
+    with suppress(OSError):  # it only makes the next time quicker
+        session.workspace.ensure()
+        session.catalog.save()
 
 
 def _conclude(session: Session, plan: "Plan", report: "Report", form: str) -> int:
-    statuses = [session.statuses.get(name) for name in plan.entries]
-    phases = [status.phase for status in statuses if status is not None]
+    phases = _phases(plan, session)
     if form != "text":
         records = []
         for name, entry in plan.entries.items():
@@ -162,6 +167,11 @@ def _conclude(session: Session, plan: "Plan", report: "Report", form: str) -> in
         _tell_of_jobs(plan, session)
         return GAVE_UP
     return RUN_FAILED if any(phase in ("Failed", "Cancelled", "Blocked") for phase in phases) else OK
+
+
+def _phases(plan: "Plan", session: Session) -> list[str]:
+    statuses = [session.statuses.get(name) for name in plan.entries]
+    return [status.phase for status in statuses if status is not None]
 
 
 def _summary(plan: "Plan", report: "Report", phases: list[str]) -> None:

@@ -1,6 +1,7 @@
 """Exit codes, and the one place that turns what went wrong into a message and a code. Used by `main` alone."""
 
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -28,6 +29,7 @@ def guarded(command: Callable[[], object]) -> int:
         error.show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # we are on our way
         click.echo("interrupted", err=True)
         return INTERRUPTED
     except PluginError as error:

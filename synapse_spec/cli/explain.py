@@ -71,7 +71,7 @@ def _diagnostic(code: str, form: str) -> None:
         near = get_close_matches(code, CODES, 1, 0.8)
         listed = "\n".join(f"  {code}  {words}" for code, words in CODES.items())
         hint = f"did you mean {near[0]}? " if near else ""
-        raise click.UsageError(f"there is no diagnostic {code}; {hint}There are:\n{listed}")
+        raise click.UsageError(f"there is no diagnostic {code}; {hint}there are:\n{listed}")
     text = entry(code)
     if form == "text":
         _show_markdown(f"## {code}: {CODES[code]}\n\n{text}")

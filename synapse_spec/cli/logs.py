@@ -24,14 +24,24 @@ _POLL_SECONDS = 0.3
 def command(name: str, follow: bool, attempt: int | None, folder: str) -> int:
     """Show what run NAME wrote."""
     workspace = Workspace.of(Path(folder))
+    known = sorted(item.name for item in (workspace.home / "logs").glob("*")) if workspace.home.is_dir() else []
+    children = [item for item in known if item.startswith(f"{name}[")]
+    for child in children:
+        say(f"== {child}")
+        _show(workspace, child, follow=follow, attempt=attempt)
+    if children or _show(workspace, name, follow=follow, attempt=attempt):
+        return OK
+    say(f"error: no log of run {name!r} in {workspace.root}" + (f"; there are {', '.join(known)}" if known else ""))
+    return INVALID
+
+
+def _show(workspace: Workspace, name: str, *, follow: bool, attempt: int | None) -> bool:
+    """Print the log of one run; whether there is one."""
     path = _log(workspace, name, attempt)
-    if path is None:
-        known = sorted(item.name for item in (workspace.home / "logs").glob("*")) if workspace.home.is_dir() else []
-        say(f"error: no log of run {name!r} in {workspace.root}" + (f"; there are {', '.join(known)}" if known else ""))
-        return INVALID
+    found = path is not None
     while path is not None:
         path = _print(path, workspace, name, follow=follow and attempt is None)
-    return OK
+    return found
 
 
 def _print(path: Path, workspace: Workspace, name: str, *, follow: bool) -> Path | None:

@@ -1,7 +1,9 @@
 """What the verbs that take specs have in common: load, validate, select, read statuses, plan."""
 
+import gc
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import wraps
@@ -21,6 +23,18 @@ from synapse_spec.spec.load import Loaded, load
 from synapse_spec.spec.model import Run
 from synapse_spec.spec.validate import validate
 from synapse_spec.spec.workspace import Workspace
+
+
+@contextmanager
+def _kept() -> Iterator[None]:
+    """What is read here stays: to look through it for garbage again and again would take a quarter of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +89,7 @@ class Session:
         hint = f"did you mean {near[0]!r}?" if near else f"there are {names}"
         raise click.UsageError(f"there is no run {name!r}; {hint}")
 
+    @_kept()
     def plan(self, *, force: frozenset[str] = frozenset()) -> Plan:
         plan = make_plan(
             self.selected,
@@ -102,6 +117,7 @@ def selection(command: Callable[..., Any]) -> Callable[..., Any]:
 _SELECTOR_HELP = "Only runs with this label; may be given more than once."
 
 
+@_kept()
 def open_session(paths: tuple[str, ...], picked: Selection = ALL) -> Session:
     """Load and validate specs and read their statuses.
 
@@ -118,6 +134,7 @@ def open_session(paths: tuple[str, ...], picked: Selection = ALL) -> Session:
     return session
 
 
+@_kept()
 def look_at(paths: tuple[str, ...], picked: Selection = ALL) -> Session:
     """Load specs and read their statuses, whether the specs are valid or not; touches no plugin.
 

@@ -98,7 +98,7 @@ def command(
     """
     target = Target(file, Path(file).read_bytes(), others)
     try:
-        documents = yaml.parse(target.data)
+        documents = yaml.parse(target.data, yaml.MAX_VALUES)
     except yaml.YamlError:
         return _refuse(load([file]).diagnostics, target.data, file)
     edits = [_assignment(item, documents) for item in assignments] + [_removal(item, documents) for item in unset]

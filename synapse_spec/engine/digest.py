@@ -15,11 +15,12 @@ from synapse_spec.spec import references
 from synapse_spec.spec.catalog import ActionFacts, PluginFacts
 from synapse_spec.spec.model import Run, Secret
 
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str).encode
+
 
 def sha256(value: Any) -> str:
     """Digest of a JSON-compatible value; the order of keys does not matter."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
-    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+    return f"sha256:{hashlib.sha256(_encode(value).encode()).hexdigest()}"
 
 
 def computed(run: Run, plugin: PluginFacts, action: ActionFacts) -> dict[str, Any]:

@@ -20,6 +20,9 @@ from synapse_spec.plugins.outcome import ErrorInfo, Outcome
 # What we send ourselves to end one run: ignored by default, and no library uses it (Go's runtime chose it likewise).
 _OWN_SIGNAL = signal.SIGURG
 
+# Some send a signal twice (`timeout`, a terminal's group and its shell); who insists does so later.
+_INSISTS_AFTER = 2.0
+
 _WORDS = {
     "TimedOut": "the run took longer than its timeout",
     "Cancelled": "the run was stopped on request",
@@ -50,6 +53,7 @@ class MainThread:
 
     def __init__(self) -> None:
         self.stopped = False
+        self._stopped_at = 0.0
         self._at_work: _AtWork | None = None
         self._wake: Callable[[], None] = lambda: None
         self._process = os.getpid()
@@ -123,7 +127,9 @@ class MainThread:
             signal.signal(number, self._before[number])
             os.kill(os.getpid(), number)
             return
-        again, self.stopped = self.stopped, True
+        again = self.stopped and time.monotonic() - self._stopped_at > _INSISTS_AFTER
+        if not self.stopped:
+            self.stopped, self._stopped_at = True, time.monotonic()
         self._wake()
         if self._at_work is not None:
             self._at_work.why = self._at_work.why or INTERRUPTED

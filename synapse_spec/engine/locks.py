@@ -59,7 +59,7 @@ def is_held(workspace: Workspace, name: str) -> bool:
     except OSError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # lookers are not in each other's way
     except OSError as error:
         return error.errno in (errno.EACCES, errno.EAGAIN)
     finally:

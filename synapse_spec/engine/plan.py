@@ -19,6 +19,7 @@ from synapse_spec.engine.status import (
     Identity,
     RunStatus,
 )
+from synapse_spec.engine.sweep import summed_up
 from synapse_spec.plugins.enums import ExecutionMode
 from synapse_spec.spec.catalog import ActionFacts, Catalog
 from synapse_spec.spec.graph import order
@@ -47,7 +48,7 @@ class Decision:
     def text(self) -> str:
         """The reason for people: `spec changed: params.epochs 10 -> 20`."""
         if self.waiting_for:
-            return f"waiting for {', '.join(self.waiting_for)}"
+            return f"waiting for {summed_up(self.waiting_for)}"
         told: dict[str, list[str]] = {self.reason: []}
         for change in self.changes:
             told.setdefault(_REASONS[change.part], []).append(str(change))

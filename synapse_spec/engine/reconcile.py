@@ -94,7 +94,7 @@ class Reconciler:
         if entry.decision.step == SUSPEND:
             self._hold(entry.run, None)
         elif entry.decision.step == BLOCK:
-            self._hold(entry.run, f"waiting for {', '.join(entry.decision.waiting_for)}")
+            self._hold(entry.run, entry.decision.text)
         elif entry.decision.step == SKIP and entry.writes:
             self._stage.change(entry.run, RunStatus.released)
         elif entry.decision.reason == "running" and entry.decision.step == WAIT:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from synapse_spec.engine.status import RunStatus, timeless
-from synapse_spec.engine.sweep import groups, scattered, stored
+from synapse_spec.engine.sweep import groups, parent_of, scattered, stored
 from synapse_spec.plugins import yaml
 from synapse_spec.spec.diagnostics import Diagnostic, InvalidSpec
 from synapse_spec.spec.model import SpecFile
@@ -80,6 +80,13 @@ class StatusFile:
         with self._locked():
             self._write({name: document for name, document in self._documents.items() if name not in gone})
 
+    def tidy(self) -> None:
+        """Have the file sum up the children that there are now, if some of a matrix are gone."""
+        with self._locked():
+            names = [item for item in map(parent_of, self._documents) if item is not None]
+            if names and any(name not in self.order for name in self._documents):
+                self._write(self._documents)
+
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Other threads and other processes wait before they change the file, which is known as it stands then."""
@@ -111,10 +118,11 @@ class StatusFile:
         texts = {}
         for group in groups(documents.values()):
             key = tuple(map(id, group))
-            texts[key] = self._texts.get(key) or yaml.dump(stored(group))
-        if documents:
-            replace_file(self.path, HEADER + "---\n".join(texts.values()))
-        else:
+            texts[key] = self._texts.get(key) or yaml.dump(stored(group, rank))
+        text = HEADER + "---\n".join(texts.values())
+        if documents and not (self.path.exists() and self.path.read_text(encoding="utf-8") == text):
+            replace_file(self.path, text)
+        elif not documents:
             self.path.unlink(missing_ok=True)
         self._state, self._documents, self._texts = _state(self.path), documents, texts
 

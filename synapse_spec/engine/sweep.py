@@ -3,7 +3,7 @@
 Elsewhere each child is a run of its own, named `train[lr=0.1]`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from synapse_spec.engine.status import (
@@ -17,6 +17,7 @@ from synapse_spec.engine.status import (
     document_of,
 )
 
+_MOST_TOLD = 3
 # The phase of the whole is the first of these that a child has.
 _WEIGHT = (RUNNING, FAILED, CANCELLED, BLOCKED, SUSPENDED, PENDING, SUCCEEDED)
 
@@ -37,10 +38,24 @@ def groups(documents: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     return list(found.values())
 
 
-def stored(group: list[dict[str, Any]]) -> dict[str, Any]:
-    """The one document that a group is stored as."""
+def stored(group: list[dict[str, Any]], current: Collection[str] = ()) -> dict[str, Any]:
+    """The one document that a group is stored as; of children, those that are `current` make up the whole."""
     parent = parent_of(group[0]["metadata"]["name"])
-    return group[0] if parent is None else _whole(parent, group)
+    if parent is None:
+        return group[0]
+    return _whole(parent, group, [child for child in group if child["metadata"]["name"] in current] or group)
+
+
+def summed_up(names: Iterable[str]) -> str:
+    """Names for people: `prepare, train (12 children)`."""
+    families: dict[str, list[str]] = {}
+    for name in names:
+        families.setdefault(parent_of(name) or name, []).append(name)
+    told = [
+        f"{family} ({len(members)} children)" if len(members) > _MOST_TOLD else ", ".join(members)
+        for family, members in families.items()
+    ]
+    return ", ".join(told)
 
 
 def scattered(documents: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -55,9 +70,9 @@ def scattered(documents: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
                 yield document_of(child["name"], status)
 
 
-def _whole(name: str, children: list[dict[str, Any]]) -> dict[str, Any]:
-    """The document of a matrix run: its phase follows from its children's."""
-    statuses = [child["status"] for child in children]
+def _whole(name: str, children: list[dict[str, Any]], current: list[dict[str, Any]]) -> dict[str, Any]:
+    """The document of a matrix run: its phase follows from that of its children but those that are gone."""
+    statuses = [child["status"] for child in current]
     phases = [status["phase"] for status in statuses]
     phase = next(item for item in _WEIGHT if item in phases)
     decisive = [status for status in statuses if status["phase"] == phase]
@@ -67,7 +82,7 @@ def _whole(name: str, children: list[dict[str, Any]]) -> dict[str, Any]:
     whole = {
         "phase": phase,
         "reason": decisive[0]["reason"],
-        "message": f"{len(children)} children: {counted}",
+        "message": f"{len(current)} {'child' if len(current) == 1 else 'children'}: {counted}",
         "conditions": [condition],
         "children": [{"name": child["metadata"]["name"], **child["status"]} for child in children],
     }

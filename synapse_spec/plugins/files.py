@@ -9,20 +9,30 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from synapse_spec.plugins.source import PluginSource
+from synapse_spec.plugins.errors import PluginConfigError
+from synapse_spec.plugins.source import CONFIG_NAME, PluginSource
 
+MOST_FILES = 50_000
 _RULES = (".gitignore", ".synapseignore")
 _SKIPPED_FOLDERS = frozenset({"__pycache__", "tests", "test", "node_modules", "site-packages", "outputs"})
 _SKIPPED_ENDINGS = (".pyc", ".pyo", ".status.yaml", ".status.yml", ".md", "~", ".bak", ".orig", ".swp")
 
 
 def plugin_files(source: PluginSource) -> Iterator[Path]:
-    """The files of the plugin that may be code or data of it, in a stable order; of a lone module, its file."""
+    """The files of the plugin that may be code or data of it, in a stable order; of a lone module, its file.
+
+    Raises:
+        PluginConfigError: There are more than MOST_FILES files or folders.
+    """
     return (path for path, counts in _survey(source) if counts)
 
 
 def watched_files(source: PluginSource) -> Iterator[Path]:
-    """These, and those that say which count: config.yaml and the files of ignore rules."""
+    """These, and those that say which count: config.yaml and the files of ignore rules.
+
+    Raises:
+        PluginConfigError: As above.
+    """
     return (path for path, _ in _survey(source))
 
 
@@ -46,15 +56,26 @@ def _survey(source: PluginSource) -> Iterator[tuple[Path, bool]]:
     ignored = _Ignored()
     for place in _above(source.folder):
         yield from ((path, False) for path in ignored.learn(place))
+    left = MOST_FILES
     for folder, subfolders, names in os.walk(source.folder):
         here = Path(folder)
         yield from ((path, False) for path in ignored.learn(here))
         subfolders[:] = sorted(name for name in subfolders if _is_source(name) and here / name not in ignored)
+        left -= 1
         for name in sorted(names):
             path = here / name
-            counts = not name.startswith(".") and not name.endswith(_SKIPPED_ENDINGS) and path != source.config_path
+            is_config = name == CONFIG_NAME and here == source.folder
+            counts = not name.startswith(".") and not name.endswith(_SKIPPED_ENDINGS) and not is_config
             if counts and path not in ignored and path.is_file():
+                left -= 1
                 yield path, True
+            if left < 0:
+                raise _too_many(source.folder)
+
+
+def _too_many(folder: Path) -> PluginConfigError:
+    said = f"{folder} has more than {MOST_FILES:,} files and folders that may be code or data of the plugin"
+    return PluginConfigError(f"{said}; name those that are not in {folder / _RULES[1]}")
 
 
 def _is_source(folder: str) -> bool:

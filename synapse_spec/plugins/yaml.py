@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 import yamlrocks
@@ -15,7 +16,7 @@ import yamlrocks
 from synapse_spec.plugins.errors import PluginError
 
 MAX_BYTES = 10 * 1024 * 1024
-MAX_VALUES = 100_000
+MAX_VALUES = 50_000
 MAX_DIGITS = 4300  # Python, and so json, reads no longer integers
 
 KeyPath = tuple[str | int, ...]
@@ -45,18 +46,17 @@ class Span:
 
 
 _START = Span(1, 1, 1, 1)
-_NESTED = (dict, list)
-_PLAIN = (int, bool, type(None))
+_NESTED, _PLAIN = (dict, list), (int, bool, type(None))
 _INTEGER = re.compile(r"[-+]?[1-9][0-9]*")
 # As many digits as MAX_DIGITS decimal ones.
 _LONG_HEX_OR_OCTAL = re.compile(rb"[-+]?0(?:[xX](?=[0-9A-Fa-f]{3572})|[oO](?=[0-7]{4762}))")
-_SHORTEST_LONG = 3572
 _TOO_LONG = f"an integer of more than {MAX_DIGITS:,} digits is not read"
 # With one of these before each value, there are no more values than these are.
 _WIDE, _MOST_STEPS = 10_000, 10**10
 _SEPARATORS = (b"\n", b"\r", b",", b"[", b"{", b": ", b"- ", b"? ", b"&", b"*", b"!", b"\n---", b"${{")
 _NAMES = {b"\n": "lines", b"\r": "lines", b"\n---": "documents", b"${{": "references"}
-_WEIGHTS = {b"\n---": 25, b"${{": 5}  # as many values does one stand for in the time that it takes
+_WEIGHTS = {b"\n---": 20, b"${{": 4}  # as many values does one stand for in the time that it takes
+_MOST_TEXT = 2 * MAX_BYTES  # of all that aliases stand for
 
 
 def parse(data: bytes, most_values: int | None = None) -> list[Any]:
@@ -76,9 +76,9 @@ def parse(data: bytes, most_values: int | None = None) -> list[Any]:
     try:
         _refuse_no_text(data)
         _refuse_long_integers(data)
+        if most_values is not None and b"&" in data and re.search(rb"[\s\[{,:-]\*[^\s,\[\]{}]", data):
+            _refuse_alias_bomb(data, most_values)
         documents = _load(data, yamlrocks.OPT_DUPLICATE_KEYS_ERROR)
-        if most_values is not None and b"*" in data and not _has_at_most(most_values, documents):
-            raise TooLarge("alias bomb")
         problem = None if _is_json(documents) else next(_not_json(documents, data), None)
         if problem is None and b"!!" in data:
             # Core tags, such as !!set, are dropped silently; as tags of another name they are kept.
@@ -205,14 +205,22 @@ def _load(data: bytes, option: int = 0) -> list[Any]:
     return list(yamlrocks.loads_all(data, option=option | yamlrocks.OPT_PASSTHROUGH_TAG))
 
 
-def _has_at_most(number: int, documents: list[Any]) -> bool:
-    pending: list[Any] = [documents]
-    left = number
-    while pending and left >= 0:
+def _refuse_alias_bomb(data: bytes, most_values: int) -> None:
+    """Told from the annotated documents: in them aliases share what they stand for, elsewhere each has a copy."""
+    if _is_wide(data):
+        raise TooLarge("aliases in a line so long are not read")
+    pending: list[Any] = [_annotated(data)[0]]
+    values, text = most_values, _MOST_TEXT
+    while pending:
         items = pending.pop()
-        left -= len(items)
-        pending.extend(item for item in (items.values() if isinstance(items, dict) else items) if type(item) in _NESTED)
-    return left >= 0
+        values -= len(items)
+        for item in chain(items, items.values()) if isinstance(items, dict) else items:
+            if isinstance(item, str):
+                text -= len(item)
+            elif isinstance(item, _NESTED):
+                pending.append(item)
+        if min(values, text) < 0:
+            raise TooLarge("alias bomb")
 
 
 def _is_json(documents: list[Any]) -> bool:
@@ -262,7 +270,7 @@ def _not_json(documents: list[Any], data: bytes) -> Iterator[tuple[KeyPath, bool
 
 def _refuse_long_integers(data: bytes) -> None:
     """Hexadecimal and octal ones, which take the reader time by their square: as tags they are told from text."""
-    if len(data) > _SHORTEST_LONG and _LONG_HEX_OR_OCTAL.search(data):
+    if len(data) > 3572 and _LONG_HEX_OR_OCTAL.search(data):
         tagged = _LONG_HEX_OR_OCTAL.sub(lambda match: b"!".ljust(len(match[0]), b"0"), data)
         for path, is_key, message in _not_json(_load(tagged), tagged):
             if message.startswith("the tag !0"):
@@ -277,8 +285,7 @@ def _placed(data: bytes, path: KeyPath, is_key: bool, message: str) -> YamlError
 
 def _is_integer(data: bytes, path: KeyPath) -> bool:
     """Whether a string is an integer, written without quotes, that the reader found too long to make one of."""
-    text = written(data, locate(data, int(path[0]), path[1:]))
-    return _INTEGER.fullmatch(text) is not None
+    return _INTEGER.fullmatch(written(data, locate(data, int(path[0]), path[1:]))) is not None
 
 
 def _why_no_key(key: Any) -> str:

@@ -15,6 +15,8 @@ from synapse_spec.spec.wording import followed
 
 EDITOR_FILE = "synapse.schema.json"
 
+# Other tools take these for RFC 3339, which is stricter than what Python's types read: a time needs a zone there.
+_LENIENT_FORMATS = frozenset({"date-time", "time", "duration"})
 _DEFS = "#/$defs/"
 _NOTES = frozenset({"title", "description", "default", "examples", "deprecated"})
 # A list of one type, because editors join single ones: 'Expected "integer | string"'.
@@ -108,7 +110,7 @@ def _open(schema: Any, root: dict[str, Any]) -> Any:
     """Each value inside may also be a string with `${{ }}`, whose value is known only at run time."""
     if not isinstance(schema, dict):
         return schema
-    opened = dict(schema)
+    opened = {key: item for key, item in schema.items() if key != "format" or item not in _LENIENT_FORMATS}
     required = schema.get("required", ())
     if "properties" in schema:
         opened["properties"] = {

@@ -36,6 +36,7 @@ def _duration(description: str) -> dict[str, Any]:
         "pattern": DURATION_PATTERN,
         "patternErrorMessage": "must be a number of seconds, or a duration such as '90s', '10m' or '1h30m'",
         "minimum": 0,
+        "maximum": 10**12,
         "description": description,
         "examples": ["10m"],
     }
@@ -88,6 +89,7 @@ RETRY = _closed(
         "factor": {
             "type": "number",
             "minimum": 1,
+            "maximum": 1000,
             "description": "Each wait is this many times the last; 2 by default.",
         },
         "maxBackoff": _duration("The longest wait; 5m by default."),

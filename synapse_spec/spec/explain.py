@@ -174,6 +174,8 @@ def _of_best_branch(error: Failure, root: dict[str, Any], open_paths: set[KeyPat
             yield from _problems(item, root, open_paths)
         return
     hint = wording.near_hint(error.instance, wording.choices(schemas)) or wording.described(error.schema)
+    if error.instance is None:
+        hint = "give it a value, or leave the key out"
     yield Problem(path, "value", f"{wording.short(error.instance)} is not {wording.kind(error.schema, root)}", hint)
 
 

@@ -98,6 +98,8 @@ def _without(found: list[dict[str, Any]], entries: list[dict[str, Any]], axes: d
 
 def _with(found: list[dict[str, Any]], entries: list[dict[str, Any]], axes: dict[str, Any]) -> list[Combination]:
     """An entry adds its other keys to the combinations whose axes it agrees with, else it is a combination itself."""
+    if len(entries) > 2 * MOST:  # most of which can be of no use
+        raise MatrixError(f"{len(entries):,} entries; at most {2 * MOST} are taken", ("include",))
     labels = [_label(values) for values in found]
     extended = [dict(values) for values in found]
     added: list[dict[str, Any]] = []

@@ -3,8 +3,8 @@
 import re
 from functools import lru_cache
 
-DURATION_PATTERN = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+$"
-SIZE_PATTERN = r"^[0-9]+(\.[0-9]+)? *([kKMGT]i?)?B?$"
+DURATION_PATTERN = r"^([0-9]{1,12}(\.[0-9]+)?(ms|s|m|h|d))+$"
+SIZE_PATTERN = r"^[0-9]{1,15}(\.[0-9]+)? *([kKMGT]i?)?B?$"
 
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
@@ -35,7 +35,7 @@ def size_bytes(size: str | int) -> int:
     """
     if isinstance(size, int):
         return size
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) *([kmgt]i?)?b?", size.strip().lower())
+    match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]+)?) *([kmgt]i?)?b?", size.strip().lower())
     if match is None:
         raise ValueError(f"{size!r} is not a size such as 512MiB or 8GiB")
     return int(float(match[1]) * _BYTES[match[2] or ""])

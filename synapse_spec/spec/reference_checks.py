@@ -24,10 +24,16 @@ ResultOf = Callable[[Reference], tuple[str, dict[str, Any]] | None]
 _OURS = ("synapse", {"type": "string"})
 
 
-def form(run: Run, families: Set[str | None]) -> Iterator[Diagnostic]:
-    """References in params and env that cannot be one of those there are; `families` are the runs with a matrix."""
+def form(run: Run, families: Set[str | None], known: Set[str]) -> Iterator[Diagnostic]:
+    """References in params and env that cannot be one of those there are.
+
+    Args:
+        run: The run.
+        families: Runs with a matrix.
+        known: Runs without, and children.
+    """
     for path, reference in references.find({key: run.spec[key] for key in ("params", "env") if key in run.spec}):
-        said = _misshapen(reference) or _of_wrong_number(reference, families)
+        said = _misshapen(reference) or _of_wrong_number(reference, families, known)
         if said is not None:
             place = ("spec", *path)
             yield _pointed(run, place, reference, diagnose(run, "SS301", said[0], place, hint=said[1]))
@@ -64,6 +70,8 @@ def fit(run: Run, params: dict[str, Any], result_of: ResultOf) -> Iterator[Diagn
 
 def _pointed(run: Run, path: KeyPath, reference: Reference, found: Diagnostic) -> Diagnostic:
     """The diagnostic at the reference itself, where it stands within a longer text."""
+    if len(reference.text) > references.LONGEST:
+        return found
     pattern = rf"\$\{{\{{\s*{re.escape(reference.text)}(\s*\}}\}})?"
     match = re.search(pattern, written(run, path))
     if found.span is None or match is None:
@@ -92,9 +100,11 @@ def _misshapen(reference: Reference) -> tuple[str, str] | None:
     return f"{shown} is unknown", f"did you mean {near}?" if near else known
 
 
-def _of_wrong_number(reference: Reference, families: Set[str | None]) -> tuple[str, str] | None:
+def _of_wrong_number(reference: Reference, families: Set[str | None], known: Set[str]) -> tuple[str, str] | None:
     """Message and hint where one result is asked of a run with a matrix, or many of a run without."""
     if reference.run is None or reference.gathers == (reference.run in families):
+        return None
+    if reference.run not in families | known:  # another diagnostic says so
         return None
     rest = reference.parts[3:]
     if reference.gathers:
@@ -112,6 +122,8 @@ def listed(schema: dict[str, Any]) -> dict[str, Any]:
 def _as_result(parts: KeyPath) -> str:
     if len(parts) == 1:
         return "write runs.NAME.result or runs.NAME.result.FIELD"
+    if len(parts) > 2 and isinstance(parts[2], int):
+        return f"write {dotted(('runs', parts[1], 'results', parts[2], *parts[4:]))}, if it has a matrix"
     rest = parts[3:] if parts[2:] and parts[2] in _RESULT_WORDS else parts[2:]
     return f"write {dotted(('runs', parts[1], 'result', *rest))}"
 

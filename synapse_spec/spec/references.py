@@ -8,11 +8,10 @@ from typing import Any
 
 from synapse_spec.plugins.yaml import KeyPath
 
-_CLOSED = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
-_ANY = re.compile(r"\$\{\{(.*?)(\}\}|\Z)", re.DOTALL)
-_WHOLE = re.compile(r"\s*\$\{\{((?:(?!\}\}).)*)\}\}\s*", re.DOTALL)
+_ANY = re.compile(r"\$\{\{((?:[^}]++|\}(?!\}))*+)(\}\}|\Z)")
 _CHILD = r"(?:\[(?:[^\[\]]*=[^\[\]]*|#[0-9a-f]{8})\])"  # of a matrix: `train[lr=0.1]`
 _FORM = re.compile(rf"[A-Za-z_][\w-]*(?:\.[\w-]+{_CHILD}?|\[\d+\])*")
+LONGEST = 1000  # characters of one
 _PART = re.compile(rf"\.?([\w-]+{_CHILD}?)|\[(\d+)\]")
 
 
@@ -54,7 +53,7 @@ class Reference:
 def parse(text: str) -> Reference:
     """The reference that stands between `${{` and `}}`."""
     text = text.strip()
-    if not _FORM.fullmatch(text):
+    if len(text) > LONGEST or not _FORM.fullmatch(text):
         return Reference(text, ())
     parts = tuple(int(index) if index else name for name, index in _PART.findall(text))
     return Reference(text, parts)
@@ -97,7 +96,14 @@ def _mentions(value: Any) -> bool:
 
 def is_whole(text: str) -> bool:
     """Whether the string is one reference and nothing else, so that the value keeps its type."""
-    return _WHOLE.fullmatch(text) is not None
+    return _inside(text) is not None
+
+
+def _inside(text: str) -> str | None:
+    """What stands between the braces of a string that is one reference."""
+    text = text.strip()
+    is_one = text.startswith("${{") and text.find("}}", 3) == len(text) - 2
+    return text[3:-2] if is_one else None
 
 
 def resolve(value: Any, lookup: Callable[[Reference], Any]) -> Any:
@@ -127,10 +133,10 @@ def resolve(value: Any, lookup: Callable[[Reference], Any]) -> Any:
 def _resolved(text: str, lookup: Callable[[Reference], Any]) -> Any:
     if "${{" not in text:
         return text
-    whole = _WHOLE.fullmatch(text)
-    if whole is not None:
-        return lookup(parse(whole[1]))
-    return _CLOSED.sub(lambda match: _formatted(lookup(parse(match[1]))), text)
+    inside = _inside(text)
+    if inside is not None:
+        return lookup(parse(inside))
+    return _ANY.sub(lambda match: _formatted(lookup(parse(match[1]))) if match[2] else match[0], text)
 
 
 def dig(value: Any, parts: KeyPath) -> Any:

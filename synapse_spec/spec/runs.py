@@ -16,6 +16,7 @@ from synapse_spec.spec.model import PluginRef, Resources, Retry, Run, Secret, Sp
 # Asks for a run although nothing has changed, once for each new value.
 REQUESTED = "synapse.dev/run-requested"
 _MODES = {str(mode): mode for mode in ExecutionMode}
+_MOST_VALUES = 100_000  # of all children of a matrix
 _EVERYTHING = frozenset({"spec", "code", "inputs"})
 
 
@@ -31,6 +32,7 @@ def runs_of(file: SpecFile, index: int, document: dict[str, Any]) -> list[Run]:
     name = document["metadata"]["name"]
     try:
         named = list(children(name, matrix))
+        _refuse_too_much(document["spec"], [values for _, values in named])
     except MatrixError as error:
         raise error.below(("spec", "matrix")) from None
     return [_child(file, index, document, child, values) for child, values in named]
@@ -54,6 +56,26 @@ def with_children(runs: Sequence[Run]) -> list[Run]:
         else replace(run, depends_on=each(run.depends_on), inputs=each(run.inputs))
         for run in runs
     ]
+
+
+def _refuse_too_much(spec: dict[str, Any], combinations: list[dict[str, Any]]) -> None:
+    """Each child has its own params and env, with the values of the matrix wherever they are referred to."""
+    parts = [spec[key] for key in ("params", "env") if key in spec]
+    own, used = _size(parts), sum(reference.of_matrix for _, reference in references.find(parts))
+    size = sum(own + used * _size(values) for values in combinations)
+    if size > _MOST_VALUES:
+        message = f"all combinations together have more than {_MOST_VALUES:,} values"
+        raise MatrixError(message, hint="put large data into a file of its own, and give its path")
+
+
+def _size(value: Any) -> int:
+    """How many values it holds; 1,000 characters are one more."""
+    pending, size = [value], 0
+    while pending:
+        item = pending.pop()
+        size += 1 + (len(item) // 1000 if isinstance(item, str) else 0)
+        pending.extend(item.values() if isinstance(item, dict) else item if isinstance(item, list) else ())
+    return size
 
 
 def _child(file: SpecFile, index: int, document: dict[str, Any], name: str, values: dict[str, Any]) -> Run:

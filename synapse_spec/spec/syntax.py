@@ -15,6 +15,7 @@ _UNEVEN_LIST = "the items of the list are not indented alike"
 _CONFLICT = re.compile(r"<{7}( |$)")
 _CLOSING = {"[": "]", "{": "}"}
 _BRACKET = re.compile(r"[\[{}\]]")
+_BEFORE_VALUES = ("", ":", "-", ",", "[", "{")
 _TOKEN = re.compile(r"[^\s,\[\]{}:\"'#][^\s,\[\]{}:]*(?::[^\s,\[\]{}:]+)*")
 _SECOND_COLON = re.compile(r"[{,]\s*[^\s,{}\[\]:]+:\s[^,{}\[\]:]*(:)\s")
 _OPENING_QUOTE = re.compile(r"""(?:^|[\s\[{,])(["'])""")
@@ -181,12 +182,14 @@ def _innermost_open(lines: list[str]) -> tuple[str, int, int] | None:
         if not _BRACKET.search(row):
             continue
         plain = re.sub(r"\"(?:\\.|[^\"\\])*\"|'[^']*'|(?:^|\s)#.*", lambda match: " " * len(match[0]), row)
+        end, last = 0, ""  # of what stands before a bracket in the row
         for match in _BRACKET.finditer(plain):
-            starts_value = not plain[: match.start()].strip() or re.search(r"(:|-|,|\[|\{)\s*$", plain[: match.start()])
-            if match[0] in "[{" and (stack or starts_value):
+            last = plain[end : match.start()].strip()[-1:] or last
+            if match[0] in "[{" and (stack or last in _BEFORE_VALUES):
                 stack.append((match[0], number, match.start() + 1))
             elif match[0] in "]}" and stack:
                 stack.pop()
+            end, last = match.end(), match[0]
     return stack[-1] if stack else None
 
 

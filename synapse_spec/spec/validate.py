@@ -38,6 +38,15 @@ def validate(loaded: Loaded, catalog: Catalog, *, models: bool = False) -> list[
     return checks.finish()
 
 
+def _each_once(found: list[Diagnostic]) -> list[Diagnostic]:
+    """Without what is said again of the same place: an alias has its anchor's, and children of a matrix their run's."""
+    first: dict[tuple[Any, ...], Diagnostic] = {}
+    for item in found:
+        said = item.message.partition(": ")[2] or item.message
+        first.setdefault((item.path, item.span, item.code, said, item.pointer if item.span is None else None), item)
+    return list(first.values())
+
+
 @dataclass(frozen=True, slots=True)
 class Checked:
     """What `validate_files` has found.
@@ -100,7 +109,7 @@ class _Checks:
         for run in self.runs:
             if run.inputs and len(found) <= _MOST:
                 found += at_most(MOST_PROBLEMS, _references(whole(run), known, children, self._catalog))
-        return sorted(set(found), key=lambda item: item.order)
+        return _each_once(sorted(set(found), key=lambda item: item.order))
 
     def _alone(self, run: Run) -> list[Diagnostic]:
         """What can be said without the other runs."""
@@ -197,7 +206,7 @@ def _references(run: Run, runs: dict[str, Run], children: dict[str, Run], catalo
     """Args: the runs by their names, and one child of each run with a matrix by that run's name."""
     from synapse_spec.spec import reference_checks
 
-    yield from reference_checks.form(run, set(children))
+    yield from reference_checks.form(run, children.keys(), runs.keys())
     try:
         facts = catalog.action(run.plugin, run.action)
     except PluginError:  # said already

@@ -284,7 +284,8 @@ def _closest(name: str, options: list[str], cutoff: float = 0.7) -> str | None:
 
 
 def _of_properties(schema: dict[str, Any], last: str = "or") -> str:
-    return f"one of {listed(schema.get('properties', {}), last)}"
+    known = schema.get("properties", {})
+    return f"one of {listed(known, last)}" if schema.get("additionalProperties") is False else "at least one key"
 
 
 def _repeated(items: list[Any]) -> str:

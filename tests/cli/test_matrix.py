@@ -138,3 +138,38 @@ def test_plain_runs_and_children_in_many_files(project: Project) -> None:
     (project.root / "more.yaml").write_text(yaml.dump(run("late", params={"all": "${{ runs.sweep.results }}"})))
     assert project.cli("apply", ".").exit_code == 0
     assert project.cli("plan", ".", "--detailed-exitcode").exit_code == 0
+
+
+def test_the_whole_is_that_of_the_children_there_are(project: Project) -> None:
+    more = {"action": "flaky", "params": {"good": "${{ matrix.a }}"}}
+    project.write(sweep(matrix={"a": [1, 9]}, **more))
+    assert project.apply().exit_code == 1
+    project.write(sweep(matrix={"a": [1]}, **more))
+    assert "nothing to do: 1 run" in project.apply().stderr
+    (document,) = yaml.parse((project.root / "spec.status.yaml").read_bytes())
+    assert (document["status"]["phase"], document["status"]["message"]) == ("Succeeded", "1 child: 1 succeeded")
+    before = (project.root / "spec.status.yaml").stat().st_mtime_ns
+    project.apply()
+    assert (project.root / "spec.status.yaml").stat().st_mtime_ns == before
+    assert set(project.statuses()) == {"sweep[a=1]", "sweep[a=9]"}
+
+
+def test_the_logs_of_all_children(project: Project) -> None:
+    project.write(sweep(action="talk", params={}))
+    project.apply()
+    done = project.cli("logs", "sweep")
+    assert done.stderr == "== sweep[a=1]\n== sweep[a=2]\n"
+    assert done.stdout.count("printed") == 2
+
+
+def test_a_sweep_is_accepted_as_a_whole(project: Project) -> None:
+    project.write(sweep())
+    project.apply()
+    project.write(sweep(params={"a": "${{ matrix.a }}", "b": 7}))
+    assert project.cli("accept", "sweep").exit_code == 0
+    assert set(project.steps().values()) == {"unchanged"}
+
+
+def test_many_names_are_summed_up(project: Project) -> None:
+    project.write(sweep(matrix={"a": [1, 2, 3, 4]}), run("after", dependsOn=["sweep"]))
+    assert project.steps()["after"] == "waiting for sweep (4 children)"

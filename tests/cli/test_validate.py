@@ -18,7 +18,7 @@ from junitparser import JUnitXml
 
 from synapse_spec.cli.main import program
 from synapse_spec.plugins import yaml
-from synapse_spec.spec.diagnostics import CODES, Diagnostic
+from synapse_spec.spec.diagnostics import CODES, MORE, Diagnostic
 from tests.conftest import PRELUDE, MakePlugin
 
 CODE = """
@@ -358,3 +358,17 @@ def test_bytes_of_any_kind_are_answered(monkeypatch: pytest.MonkeyPatch) -> None
         result = validate("-", input=data)
         assert result.exit_code == 3, data
         assert "Traceback" not in result.output
+
+
+def test_of_very_many_problems_the_first_are_told_and_that_there_are_more(
+    tmp_path: Path, make_plugin: MakePlugin
+) -> None:
+    make_plugin("p", CODE)
+    spec = tmp_path / "a.yaml"
+    spec.write_text(RUN.replace("NAME", "a") + "  params:\n" + "".join(f"    k{n}: 1\n" for n in range(101)))
+    said = CliRunner().invoke(program, ["validate", str(spec)]).stderr
+    assert said.count("unknown param") == 100
+    assert said.count("there are more problems than are told; mend these first") == 1
+    records = json.loads(CliRunner().invoke(program, ["validate", "-o", "json", str(spec)]).stdout)["diagnostics"]
+    assert [item["message"].endswith(MORE) for item in records].count(True) == 1
+    assert len(records) == 101

@@ -139,3 +139,11 @@ def test_several_documents_and_empty_ones_are_read(file: StatusFile) -> None:
         """
     file.path.write_text(dedent(text))
     assert file.read() == {"a": RunStatus("a")}
+
+
+def test_a_file_of_10000_runs_is_read(file: StatusFile) -> None:
+    file.update("a", done())
+    document = file.path.read_text().removeprefix(HEADER)
+    many = "---\n".join(document.replace("name: a\n", f"name: a{number}\n") for number in range(10_000))
+    file.path.write_text(HEADER + many)
+    assert len(file.read()) == 10_000

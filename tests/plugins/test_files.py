@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from synapse_spec.plugins import files
+from synapse_spec.plugins.errors import PluginConfigError
 from synapse_spec.plugins.files import plugin_files, watched_files
 from synapse_spec.plugins.source import PluginSource
 from tests.conftest import MakePlugin
@@ -88,3 +90,17 @@ def test_what_says_which_files_count_is_watched(change: Callable[[Path], object]
     assert source.config_path in before
     change(repository)
     assert set(watched_files(source)) - before
+
+
+def test_so_many_files_are_looked_at_and_no_more(
+    tmp_path: Path, make_plugin: MakePlugin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_plugin("p", {"config.yaml": "name: p", "data/a.txt": "", "data/b.txt": ""})
+    everything = counted(folder)
+    monkeypatch.setattr(files, "MOST_FILES", len(everything) + 2)  # and two folders
+    assert counted(folder) == everything
+    (folder / "c.txt").touch()
+    with pytest.raises(PluginConfigError, match=r"more than \d+ files and folders .* in .*\.synapseignore"):
+        counted(folder)
+    (folder / ".synapseignore").write_text("data/\n")
+    assert counted(folder) == everything - {"data/a.txt", "data/b.txt"} | {"c.txt"}

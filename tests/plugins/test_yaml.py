@@ -9,7 +9,18 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from synapse_spec.plugins import yaml
-from synapse_spec.plugins.yaml import MAX_BYTES, KeyPath, Span, YamlError, dump, locate, parse, written
+from synapse_spec.plugins.yaml import (
+    MAX_BYTES,
+    MAX_VALUES,
+    KeyPath,
+    Span,
+    TooLarge,
+    YamlError,
+    dump,
+    locate,
+    parse,
+    written,
+)
 
 TAKEN: list[tuple[str, list[Any]]] = [
     ("", []),
@@ -212,3 +223,25 @@ def test_what_is_written_reads_back(value: Any) -> None:
     text = dump(value)
     assert yaml.parse(text.encode()) == [value]
     assert dump(yaml.parse(text.encode())[0]) == text
+
+
+ALIASED = "x: &x [" + "a, " * 98 + "]\ny: [{}]\n"
+
+
+@pytest.mark.parametrize(
+    ("just_read", "too_large", "said"),
+    [
+        ("\n" * MAX_VALUES, "\n" * (MAX_VALUES + 1), "50,000 lines"),
+        ("[" + "a," * 49_999 + "]", "[" + "a," * 50_001 + "]", "50,000 values"),
+        ("---\n" + "\n---" * 2500, "---\n" + "\n---" * 2501, "2,500 documents"),
+        ("[" + "'${{'," * 12_500 + "]", "[" + "'${{'," * 12_501 + "]", "12,500 references"),
+        (ALIASED.format("*x, " * 490), ALIASED.format("*x, " * 510), "alias bomb"),
+        (f"x: &x {'a' * 2**20}\ny: [{'*x, ' * 18}]", f"x: &x {'a' * 2**20}\ny: [{'*x, ' * 20}]", "alias bomb"),
+    ],
+    ids=["lines", "values", "documents", "references", "values of aliases", "text of aliases"],
+)
+def test_more_than_is_read_is_refused_and_no_less(just_read: str, too_large: str, said: str) -> None:
+    assert parse(just_read.encode(), MAX_VALUES) is not None
+    with pytest.raises(TooLarge, match=said):
+        parse(too_large.encode(), MAX_VALUES)
+    assert parse(too_large.encode()) is not None

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,13 +21,14 @@ from synapse_spec.spec.catalog import Catalog
 from synapse_spec.spec.diagnostics import Diagnostic, render_text
 from synapse_spec.spec.load import load
 from synapse_spec.spec.validate import validate
+from tests.spec.large_specs import ENDLESS, HEAD, LARGE, REPEATED, repeated
 
 CASES = Path(__file__).parents[1] / "cases" / "diagnostics"
 SPECS = [path.read_bytes() for path in sorted(CASES.glob("*.yaml")) if path.stat().st_size < 5000]
 MOST_SECONDS = 2.0
 MOST_MIB = 500
+Validating = Callable[[Path], tuple[int, float, float]]
 
-HEAD = "apiVersion: synapse.dev/v1\nkind: Run\nmetadata: {name: a}\nspec:\n  plugin: {path: plugins/demo}\n"
 PIECES = [
     *("a", "params", "on", "012", "1.10", "1e999", ".nan", "null", "~", "${{", "}}", "${{ runs.a.result }}"),
     *(" ", "  ", "\n", "\r\n", "\r", "\t", "\n    ", ": ", ":", "- ", "? ", ", ", "[", "]", "{", "}", "#", " #"),
@@ -137,111 +138,66 @@ def _is_inside(item: Diagnostic, lines: list[str]) -> bool:
     return True
 
 
-def bomb() -> str:
-    lines = ["a0: &a0 [x,x,x,x,x,x,x,x,x]"]
-    return "\n".join(lines + [f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10)])
+# Validates a.yaml in each folder that it is told, each time in a process of its own that has imported all already.
+SERVER = """
+import os, sys
+import jsonschema
+import synapse_spec.cli.validate
+from synapse_spec.cli.main import main
+from synapse_spec.plugins import discovery
+from synapse_spec.spec import config_checks, explain, exported, plugin_checks, reference_checks, salvage, yaml11
+
+sys.argv[1:] = ["validate", "--offline", "a.yaml"]
+for line in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        os.chdir(line.strip())
+        said = os.open("said", os.O_WRONLY | os.O_CREAT)
+        os.dup2(said, 1)
+        os.dup2(said, 2)
+        main()
+    _, status, usage = os.wait4(child, 0)
+    print(os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss, flush=True)
+"""
 
 
-PARAMS = f"{HEAD}  action: train\n  params:\n"
-META = "apiVersion: synapse.dev/v1\nkind: Run\nmetadata:\n  name: a\n"
-SPEC = "spec: {plugin: {path: plugins/demo}, action: train, params: {epochs: 1}%s}\n"
-RUN = "---\napiVersion: synapse.dev/v1\nkind: Run\nmetadata: {name: r#%s}\n" + SPEC
-# What is before, what is repeated (with # for its number), what is after, and how often just passes the limit.
-REPEATED = {
-    "wrong items": (f"{PARAMS}    layers: [", "x, ", "]\n", 99_000),
-    "unknown fields": (f"{HEAD}  action: train\n", "  k#: 1\n", "", 99_000),
-    "unknown fields in a line": (f"{HEAD}  action: train\n  x: {{", "k#: 1, ", "}\n", 99_000),
-    "unknown params": (PARAMS, "    k#: 1\n", "", 99_000),
-    "waits": (f"{HEAD}  action: train\n  dependsOn: [", "r#, ", "]\n", 99_000),
-    "waits for the same": (f"{HEAD}  action: train\n  dependsOn: [", "r, ", "]\n", 99_000),
-    "wrong waits": (f"{HEAD}  action: train\n  dependsOn: [", "R_#, ", "]\n", 99_000),
-    "labels": (f"{META}  labels: {{", "k#: v, ", "}\n" + SPEC % "", 99_000),
-    "wrong labels": (f"{META}  labels: {{", "K#: 1, ", "}\n" + SPEC % "", 99_000),
-    "runs": ("", RUN % ("", ""), "", 3990),
-    "runs with wrong labels": ("", RUN % (", labels: {a: 1}", ""), "", 3990),
-    "runs that wait for missing ones": ("", RUN % ("", ", dependsOn: [n#]"), "", 3990),
-    "runs that wait for themselves": ("", RUN % ("", ", dependsOn: [r#]"), "", 3990),
-    "wrong documents": ("", "---\na\n", "", 3990),
-    "broken documents": ("", "---\na: [\n", "", 3990),
-    "dashes": ("", "- ", "", 99_000),
-    "lines of dashes": ("", "- " * 900 + "a\n", "", 110),
-    "question marks": ("", "? ", "", 99_000),
-    "colons": ("", ": ", "", 99_000),
-    "references": (f"{PARAMS}    epochs: [", '"${{ runs.b#.result }}", ', "]\n", 19_900),
-    "references in one text": (f'{PARAMS}    epochs: "', "${{ runs.b.result }}", '"\n', 19_900),
-    "unclosed references": (f"{PARAMS}    epochs: |\n", "      ${{ a\n", "", 19_900),
-    "wrong keys": (f"{PARAMS}    {{", "#: 1, ", "}\n", 99_000),
-    "tags": (f"{PARAMS}    epochs: [", "!x a, ", "]\n", 99_000),
-    "anchors": (f"{PARAMS}    epochs: [", "&a# b, ", "]\n", 99_000),
-    "words of YAML 1.1": (f"{PARAMS}    layers: [", "on, ", "]\n", 99_000),
-    "keys with words of YAML 1.1": (PARAMS, "    k#: on\n", "", 99_000),
-    "folded text": (f"{PARAMS}    epochs: >\n", "      a\n", "", 99_000),
-    "block text": (f"{PARAMS}    epochs: |\n", "      a\n", "", 99_000),
-    "pipes": ("", "|\n", "", 99_000),
-    "an unclosed quote": (f'{PARAMS}    epochs: "', "a\n      ", "", 99_000),
-    "lines of comments": (PARAMS, "# a\n", "", 99_000),
-    "a hexadecimal integer": (f"{PARAMS}    epochs: 0x", "f", "\n", 100_000),
-    "an octal integer": (f"{PARAMS}    epochs: 0o", "7", "\n", 100_000),
-    "a long key of params": (f"{PARAMS}    ", "a", ": 1\n", 1_000_000),
-    "a long path": (HEAD.replace("plugins/demo}", ""), "a", "}\n  action: a\n", 300),
-    "axes of a matrix": (f"{PARAMS}    epochs: 1\n  matrix: {{", "k#: [1,2], ", "}\n", 45_000),
-}
+@pytest.fixture(scope="module")
+def validating() -> Iterator[Validating]:
+    """Validates a.yaml in a folder: exit code, seconds of CPU, MiB. What it prints is in the file `said`."""
+    words = [sys.executable, "-c", SERVER]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
 
+        def validating(folder: Path) -> tuple[int, float, float]:
+            print(folder, file=server.stdin, flush=True)
+            status, seconds, most = server.stdout.readline().split()
+            return int(status), float(seconds), int(most) / (2**20 if sys.platform == "darwin" else 2**10)
 
-def repeated(name: str, size: int | None = None) -> str:
-    """That text: with as much of it as is just read, or of that many characters."""
-    before, unit, after, number = REPEATED[name]
-    number = number if size is None else (size - len(before) - len(after)) // (len(unit) + 8 * unit.count("#"))
-    if unit.startswith("# ") or "#" not in unit:
-        return before + unit * number + after
-    return before + "".join(unit.replace("#", str(index)) for index in range(number)) + after
-
-
-LARGE = {
-    "brackets": "[" * MAX_BYTES,
-    "braces": "{" * MAX_BYTES,
-    "quotes": '"' * MAX_BYTES,
-    "tabs": "\t" * MAX_BYTES,
-    "NULs": "\0" * MAX_BYTES,
-    "a long key": "a" * (MAX_BYTES - 3) + ": 1",
-    "a long value": f"{PARAMS}    epochs: {'a' * 10_000_000}\n",
-    "a huge integer": f"{PARAMS}    epochs: {'9' * 10_000_000}\n",
-    "a huge float": f"{PARAMS}    epochs: 1e{'9' * 1_000_000}\n",
-    "a long comment": "#" * MAX_BYTES,
-    "many comments": PARAMS + "# a\n" * 1_000_000,
-    "many documents": "---\n" * 1_000_000,
-    "a key given 100,000 times": PARAMS + "    epochs: 1\n" * 100_000,
-    "a wrong value in 980 levels": f"{PARAMS}    epochs: {'[' * 980}1{']' * 980}\n",
-    "a wrong mapping in 980 levels": f"{PARAMS}    epochs: {'{a: ' * 980}1{'}' * 980}\n",
-    "aliases of aliases": bomb(),
-    "100,000 aliases": f"{PARAMS}    x: &x [{'1,' * 1000}]\n    y: [{'*x,' * 100_000}]\n",
-    "more than is read": "#" * (MAX_BYTES + 1),
-}
+        yield validating
 
 
 @pytest.mark.parametrize("name", LARGE)
-def test_large_files(name: str, tmp_path: Path) -> None:
-    _is_answered(LARGE[name], tmp_path)
+def test_large_files(name: str, tmp_path: Path, validating: Validating) -> None:
+    _is_answered(LARGE[name](), tmp_path, validating)
 
 
-@pytest.mark.parametrize("size", [None, MAX_BYTES], ids=["just read", "10 MiB"])
-@pytest.mark.parametrize("name", REPEATED)
-def test_one_thing_many_times(name: str, size: int | None, tmp_path: Path) -> None:
-    _is_answered(repeated(name, size), tmp_path)
+@pytest.mark.parametrize(
+    ("name", "size"), [(name, None) for name in REPEATED] + [(name, MAX_BYTES) for name in ["dashes", "runs", *ENDLESS]]
+)
+def test_one_thing_many_times(name: str, size: int | None, tmp_path: Path, validating: Validating) -> None:
+    _is_answered(repeated(name, size), tmp_path, validating)
 
 
-def _is_answered(text: str, tmp_path: Path) -> None:
+def _is_answered(text: str, tmp_path: Path, validating: Validating) -> None:
     shutil.copytree(CASES / "plugins", tmp_path / "plugins")
     (tmp_path / "a.yaml").write_text(text)
-    words = [sys.executable, "-m", "synapse_spec", "validate", "--offline", "a.yaml"]
-    with open(tmp_path / "said", "wb") as said:
-        process = subprocess.Popen(words, cwd=tmp_path, stdout=said, stderr=said)
-        _, status, usage = os.wait4(process.pid, 0)
-    said_text = (tmp_path / "said").read_text(encoding="utf-8")
-    assert os.waitstatus_to_exitcode(status) == 3, said_text[:2000]
-    assert "Traceback" not in said_text
-    assert usage.ru_utime + usage.ru_stime < MOST_SECONDS
-    assert usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10) < MOST_MIB
+    status, seconds, mib = validating(tmp_path)
+    said = (tmp_path / "said").read_text(encoding="utf-8")
+    assert status == 3, said[:2000]
+    assert "Traceback" not in said
+    assert seconds < MOST_SECONDS
+    assert mib < MOST_MIB
 
 
 @examples(0.1)

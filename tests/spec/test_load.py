@@ -182,9 +182,9 @@ def bomb() -> str:
 )
 def test_what_is_too_much_is_said_quickly(tmp_path: Path, text: str, said: str) -> None:
     path = write(tmp_path / "a.yaml", text)
-    start = time.monotonic()
+    start = time.process_time()
     (found,) = load([str(path)]).diagnostics
-    assert time.monotonic() - start < 1
+    assert time.process_time() - start < 2
     assert (found.code, found.message) == ("SS002", said)
 
 

@@ -60,3 +60,14 @@ def test_what_the_schema_takes_is_understood(text: str) -> None:
         elif read is seconds:
             with pytest.raises(ValueError, match="not a duration"):
                 read(text)
+
+
+@pytest.mark.parametrize("text", ["9" * 400 + "GiB", "9" * 16 + "B"])
+def test_sizes_beyond_all_machines(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a size"):
+        size_bytes(text)
+
+
+def test_durations_beyond_all_times() -> None:
+    with pytest.raises(ValueError, match="is not a duration"):
+        seconds("9" * 400 + "h")

@@ -154,3 +154,9 @@ def test_find_and_resolve_agree_on_what_a_reference_is(text: str) -> None:
     if is_whole(text):
         assert len(found) == 1
     assert seen == [reference for reference in found if reference.closed]
+
+
+def test_a_reference_has_at_most_1000_characters() -> None:
+    longest = "runs.b.result.".ljust(1000, "a")
+    assert parse(longest).run == "b"
+    assert parse(f"{longest}a").parts == ()
