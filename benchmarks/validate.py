@@ -1,7 +1,8 @@
 """`validate` of 1,000 specs in 1,000 files against check-jsonschema with the exported schema; and what it remembers.
 
-The specs are training runs of 27 lines with 10 params and a few comments, about as those in `specs/examples`. Both
-programs must find all of them valid; for the last ratio a fifth of them has a typo, which both must find.
+The specs are training runs of 27 lines with 10 params and a few comments, about as those in `specs/examples`, of four
+plugins with three actions each, as a repository of so many specs may well have. Both programs must find all of them
+valid; for the last ratio a fifth of them has a typo, which both must find.
 """
 
 import os
@@ -13,6 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from benchmarks.paired import Pair, Ratio, compare
@@ -61,7 +63,18 @@ class Params(BaseModel):
 class Train(BaseAction[Params]):
     def execute(self):
         return {"path": self.params.dataset}
+
+
+class Evaluate(Train):
+    pass
+
+
+class Export(Train):
+    pass
 """
+
+_PLUGINS = ("detect", "segment", "classify", "track")
+_ACTIONS = {"train": "Train", "evaluate": "Evaluate", "export": "Export"}
 
 _SPEC = """\
 # yaml-language-server: $schema=../schemas/synapse.schema.json
@@ -72,8 +85,8 @@ metadata:
   name: train-{number}
   labels: {{team: vision}}
 spec:
-  plugin: {{path: ../plugin}}           # relative to this file
-  action: train
+  plugin: {{path: ../plugins/{plugin}}}   # relative to this file
+  action: {action}
   mode: job
   params:
     dataset: /data/sets/{number}/train
@@ -117,7 +130,8 @@ def measure() -> Iterator[Ratio | Memory]:
         yield _against_peer("all valid, facts cached", folder, LIMIT)
         shutil.rmtree(folder / ".synapse")
         yield _against_peer("all valid, schemas exported, no cache", folder, EXPORTED_LIMIT)
-        (folder / "schemas" / "bench.schema.json").unlink()
+        for plugin in _PLUGINS:
+            (folder / "schemas" / f"{plugin}.schema.json").unlink()
         yield _against_peer("all valid, nothing known of the plugin", folder, LIVE_LIMIT)
     with workspace(COUNT, COUNT // 5) as folder:
         _remember(folder)
@@ -141,7 +155,7 @@ def large_files(few: int, many: int) -> Memory:
 
 @contextmanager
 def workspace(count: int, wrong: int = 0, more: str = "") -> Iterator[Path]:
-    """A plugin, its exported schemas and `count` specs of it, one a file; the first `wrong` of them have a typo.
+    """Plugins, their exported schemas and `count` specs of them, one a file; the first `wrong` of them have a typo.
 
     Args:
         count: How many.
@@ -150,17 +164,21 @@ def workspace(count: int, wrong: int = 0, more: str = "") -> Iterator[Path]:
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        package = folder / "plugin" / "plugin"
-        package.mkdir(parents=True)
         (folder / "synapse.toml").touch()
-        (package / "train.py").write_text(_ACTION)
-        config = "name: Bench\ncode: bench\nactions:\n  train: plugin.train:Train\n"
-        (folder / "plugin" / "config.yaml").write_text(config)
+        for plugin in _PLUGINS:
+            package = folder / "plugins" / plugin / "plugin"
+            package.mkdir(parents=True)
+            (package / "act.py").write_text(_ACTION)
+            entries = "".join(f"  {action}: plugin.act:{name}\n" for action, name in _ACTIONS.items())
+            (package.parent / "config.yaml").write_text(f"name: {plugin}\ncode: {plugin}\nactions:\n{entries}")
         (folder / "specs").mkdir()
+        actions = list(product(_PLUGINS, _ACTIONS))
         for number in range(count):
-            text = _SPEC.format(number=number, epochs="epohcs" if number < wrong else "epochs")
+            plugin, action = actions[number % len(actions)]
+            epochs = "epohcs" if number < wrong else "epochs"
+            text = _SPEC.format(number=number, epochs=epochs, plugin=plugin, action=action)
             (folder / "specs" / f"train-{number:05}.yaml").write_text(text.replace("car", f"car{more}"))
-        _synapse(folder, "schema", "export", "plugin")
+        _synapse(folder, "schema", "export", *(f"plugins/{plugin}" for plugin in _PLUGINS))
         yield folder
 
 
@@ -178,7 +196,8 @@ def _peak(count: int, more: str) -> float:
 def _remember(folder: Path) -> None:
     """Have the facts in the workspace's cache, as after an `apply`."""
     catalog = Catalog(folder.resolve())
-    catalog.action(PluginRef(path=folder.resolve() / "plugin"), "train")
+    for plugin, action in product(_PLUGINS, _ACTIONS):
+        catalog.action(PluginRef(path=folder.resolve() / "plugins" / plugin), action)
     catalog.save()
 
 

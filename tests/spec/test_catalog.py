@@ -204,12 +204,12 @@ def test_an_edit_of_the_config_is_seen(plugin: Path) -> None:
 def test_an_edit_of_code_outside_the_plugin_is_seen(
     make_plugin: MakePlugin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    library = tmp_path / "lib" / "mine"
+    library = tmp_path / "lib" / "beside"
     library.mkdir(parents=True)
     (library / "defaults.py").write_text("EPOCHS = 3\n")
     monkeypatch.syspath_prepend(str(tmp_path / "lib"))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "lib"))
-    folder = make_plugin("p", "from mine.defaults import EPOCHS\n" + dedent(CODE).replace("3", "EPOCHS"))
+    folder = make_plugin("p", "from beside.defaults import EPOCHS\n" + dedent(CODE).replace("3", "EPOCHS"))
     first = look_up(folder)
     assert default_of(first) == 3
     assert "pydantic" not in second_look(folder)[1]
