@@ -7,7 +7,6 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from difflib import get_close_matches, unified_diff
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
 import click
@@ -20,7 +19,8 @@ from synapse_spec.spec.catalog import Catalog
 from synapse_spec.spec.check import dotted
 from synapse_spec.spec.diagnostics import Diagnostic, render_text
 from synapse_spec.spec.edit import MISSING, EditError, assign, changes, rewritten
-from synapse_spec.spec.load import load
+from synapse_spec.spec.load import Loaded, load, load_text
+from synapse_spec.spec.model import SpecFile
 from synapse_spec.spec.references import dig
 from synapse_spec.spec.validate import validate
 from synapse_spec.spec.workspace import Workspace
@@ -226,20 +226,17 @@ def _outcome(target: Target, edits: list[Edit]) -> Outcome:
 
 def _problems(target: Target, data: bytes) -> list[tuple[tuple[str, str], Diagnostic]]:
     """The errors of the file if it held `data`, each with its place and code."""
-    with NamedTemporaryFile(dir=target.path.parent, prefix=f".{target.path.name}.") as beside:
-        beside.write(data)
-        beside.flush()
-        loaded, others = load([beside.name]), load(target.others)
-        own = Path(os.path.abspath(target.shown))
-        loaded.runs = [run for run in others.runs if run.file.path != own] + loaded.runs
-        loaded.hidden |= others.hidden
-        with only_ours_on_stdout():
-            found = validate(loaded, Catalog(Workspace.of(target.path).root), models=True)
+    own = SpecFile(Path(os.path.abspath(target.shown)), target.shown, data)
+    loaded, others = Loaded(), load(target.others)
+    load_text(own, data, True, loaded)
+    loaded.runs = [run for run in others.runs if run.file.path != own.path] + loaded.runs
+    loaded.hidden |= others.hidden
+    with only_ours_on_stdout():
+        found = validate(loaded, Catalog(Workspace.of(target.path).root), models=True)
     starts = [
         (yaml.locate(data, index, ()).line, index) for index, item in enumerate(yaml.parse(data)) if item is not None
     ]
-    errors = [item for item in found if item.severity == "error" and item.path == beside.name]
-    return [(_key(item, starts), _renamed(item, beside.name, target.shown)) for item in errors]
+    return [(_key(item, starts), item) for item in found if item.severity == "error" and item.path == target.shown]
 
 
 def _key(item: Diagnostic, starts: list[tuple[int, int]]) -> tuple[str, str]:
@@ -247,10 +244,6 @@ def _key(item: Diagnostic, starts: list[tuple[int, int]]) -> tuple[str, str]:
     line = item.span.line if item.span else 1
     document = max((index for start, index in starts if start <= line), default=0)
     return f"/{document}{item.pointer or ''}", item.code
-
-
-def _renamed(item: Diagnostic, old: str, new: str) -> Diagnostic:
-    return replace(item, path=new, message=item.message.replace(old, new))
 
 
 def _change(name: str, path: KeyPath, old: Any, new: Any) -> str:

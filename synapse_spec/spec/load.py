@@ -119,7 +119,7 @@ def whole(run: Run) -> Run:
 @lru_cache(maxsize=1)
 def _runs_again(file: SpecFile, data: bytes) -> dict[tuple[int, str], Run]:
     loaded = Loaded()
-    _load_text(file, data, True, loaded)
+    load_text(file, data, True, loaded)
     return {(run.document, run.name): run for run in loaded.runs}
 
 
@@ -197,10 +197,11 @@ def _load_file(path: Path, shown: str, named: bool, loaded: Loaded) -> None:
     if shown == STDIN:
         path, shown = Path.cwd() / "stdin.yaml", "<stdin>"
     file = SpecFile(path, shown, data if is_kept else None, references.may_be_in(data))
-    _load_text(file, data, named, loaded)
+    load_text(file, data, named, loaded)
 
 
-def _load_text(file: SpecFile, data: bytes, named: bool, loaded: Loaded) -> None:
+def load_text(file: SpecFile, data: bytes, named: bool, loaded: Loaded) -> None:
+    """Add to `loaded` what a text gives that a file holds, or would hold; `named` if the user named the file itself."""
     path, shown = file.path, file.shown
     try:
         documents = yaml.parse(data, yaml.MAX_VALUES)

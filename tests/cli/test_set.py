@@ -6,7 +6,6 @@ file. To add one, write before.yaml and the command and run with UPDATE_CASES=1,
 
 import os
 import shlex
-import shutil
 import stat
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from synapse_spec.cli.main import program
+from tests.cases import copied
 from tests.conftest import MakePlugin
 
 CASES = Path(__file__).parents[1] / "cases" / "set"
@@ -37,13 +37,8 @@ spec:
 
 @pytest.fixture(scope="module")
 def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace with the cases. Python files that no tool should read here end in .txt until then."""
-    folder = tmp_path_factory.mktemp("set") / "cases"
-    shutil.copytree(CASES, folder)
-    (folder / "synapse.toml").touch()
-    for path in folder.rglob("*.py.txt"):
-        path.rename(path.with_suffix(""))
-    return folder
+    """A workspace with the cases."""
+    return copied(CASES, tmp_path_factory.mktemp("set") / "cases")
 
 
 @pytest.fixture

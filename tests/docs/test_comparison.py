@@ -5,7 +5,6 @@ UPDATE_CASES=1 writes the blocks of the page, and the versions, anew.
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cases import copied
 from tests.docs.pages import ROOT
 
 PAGE = ROOT / "docs" / "comparison-diagnostics.md"
@@ -26,11 +26,7 @@ COMMANDS = ["check-jsonschema --schemafile schemas/synapse.schema.json", "synaps
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with the cases, their plugin and its exported schemas."""
-    folder = tmp_path_factory.mktemp("comparison") / "cases"
-    shutil.copytree(CASES, folder)
-    for path in folder.rglob("*.py.txt"):
-        path.rename(path.with_suffix(""))
-    (folder / "synapse.toml").touch()
+    folder = copied(CASES, tmp_path_factory.mktemp("comparison") / "cases")
     printed("synapse schema export plugins/demo", folder)
     return folder
 

@@ -6,7 +6,6 @@ write the spec and run with UPDATE_CASES=1, which writes NAME.out; then read wha
 
 import os
 import shlex
-import shutil
 import time
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from click.testing import CliRunner
 
 from synapse_spec.cli.main import program
 from synapse_spec.spec.diagnostics import CODES
+from tests.cases import copied
 
 CASES = Path(__file__).parents[1] / "cases" / "diagnostics"
 UPDATE = bool(os.environ.get("UPDATE_CASES"))
@@ -39,13 +39,7 @@ def names() -> list[str]:
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy to work in. Python files that no tool should read here end in .txt until then."""
-    folder = tmp_path_factory.mktemp("diagnostics") / "cases"
-    shutil.copytree(CASES, folder)
-    (folder / "synapse.toml").touch()
-    for path in folder.rglob("*.py.txt"):
-        path.rename(path.with_suffix(""))
-    return folder
+    return copied(CASES, tmp_path_factory.mktemp("diagnostics") / "cases")
 
 
 @pytest.mark.parametrize("name", names())

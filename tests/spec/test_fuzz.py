@@ -21,6 +21,7 @@ from synapse_spec.spec.catalog import Catalog
 from synapse_spec.spec.diagnostics import Diagnostic, render_text
 from synapse_spec.spec.load import load
 from synapse_spec.spec.validate import validate
+from tests.cases import copied
 from tests.spec.large_specs import ENDLESS, HEAD, LARGE, REPEATED, repeated
 
 CASES = Path(__file__).parents[1] / "cases" / "diagnostics"
@@ -104,10 +105,7 @@ def mutated(draw: st.DrawFn) -> bytes:
 @pytest.fixture(scope="module")
 def check(tmp_path_factory: pytest.TempPathFactory) -> Callable[[bytes], list[Diagnostic]]:
     """Does with a text what `validate` does with a file that holds it, and holds the answer to what it must be."""
-    folder = tmp_path_factory.mktemp("fuzz") / "cases"
-    shutil.copytree(CASES, folder)
-    for path in folder.rglob("*.py.txt"):
-        path.rename(path.with_suffix(""))
+    folder = copied(CASES, tmp_path_factory.mktemp("fuzz") / "cases")
     file, catalog = folder / "a.yaml", Catalog(folder)
 
     def check(data: bytes) -> list[Diagnostic]:
