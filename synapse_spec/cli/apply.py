@@ -2,7 +2,6 @@
 
 import json
 import os
-from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
@@ -93,7 +92,7 @@ def _check_due(session: Session, plan: "Plan") -> None:
 def _carry_out(session: Session, plan: "Plan", options: "Options") -> "Report":
     from synapse_spec.engine.options import Report
 
-    _keep_catalog(session)
+    session.keep()
     for file in session.files.values():
         if os.path.relpath(file.path) in plan.orphans:
             file.tidy()
@@ -127,6 +126,7 @@ def _carry_out(session: Session, plan: "Plan", options: "Options") -> "Report":
             raise
         finally:
             stage.backends.close()
+            session.keep()
 
 
 def _tell_of_jobs(plan: "Plan", session: Session) -> None:
@@ -134,12 +134,6 @@ def _tell_of_jobs(plan: "Plan", session: Session) -> None:
     statuses = [session.statuses[name] for name in plan.entries if name in session.statuses]
     for name in (status.name for status in statuses if status.phase == "Running" and status.mode == "job"):
         say(f"job {name} goes on; see: synapse status; stop it: synapse cancel {quote(name)}")
-
-
-def _keep_catalog(session: Session) -> None:
-    with suppress(OSError):  # it only makes the next time quicker
-        session.workspace.ensure()
-        session.catalog.save()
 
 
 def _conclude(session: Session, plan: "Plan", report: "Report", form: str) -> int:

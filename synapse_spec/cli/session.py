@@ -3,7 +3,7 @@
 import gc
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import wraps
@@ -19,7 +19,8 @@ from synapse_spec.engine.status import RunStatus
 from synapse_spec.engine.store import StatusFile
 from synapse_spec.spec.catalog import Catalog
 from synapse_spec.spec.diagnostics import InvalidSpec
-from synapse_spec.spec.load import Loaded, load
+from synapse_spec.spec.index import Index
+from synapse_spec.spec.load import Loaded, first_file, load
 from synapse_spec.spec.model import Run
 from synapse_spec.spec.validate import validate
 from synapse_spec.spec.workspace import Workspace
@@ -34,6 +35,7 @@ def _kept() -> Iterator[None]:
         yield
     finally:
         if was_on:
+            gc.freeze()  # else the first collection after this would look through all of it
             gc.enable()
 
 
@@ -65,7 +67,8 @@ class Session:
     selected: list[Run]
     workspace: Workspace
     catalog: Catalog
-    files: dict[Path, StatusFile]
+    index: Index
+    files: dict[str, StatusFile]
     statuses: dict[str, RunStatus]
     orphans: dict[str, list[str]]
 
@@ -88,6 +91,15 @@ class Session:
         names = ", ".join(item.name for item in self.runs) or "none"
         hint = f"did you mean {near[0]!r}?" if near else f"there are {names}"
         raise click.UsageError(f"there is no run {name!r}; {hint}")
+
+    def keep(self) -> None:
+        """Write down what was found out, so that the next time is quicker."""
+        with suppress(OSError):
+            self.workspace.ensure()
+            self.catalog.save()
+            for file in self.files.values():
+                file.keep(self.index)
+            self.index.save()
 
     @_kept()
     def plan(self, *, force: frozenset[str] = frozenset()) -> Plan:
@@ -142,15 +154,16 @@ def look_at(paths: tuple[str, ...], picked: Selection = ALL) -> Session:
         InvalidSpec: A status file cannot be used.
         click.UsageError: The options name what is not there.
     """
-    loaded = load(paths)
-    workspace = Workspace.of(loaded.files[0].path if loaded.files else Path.cwd())
-    names: dict[Path, list[str]] = {file.path: [] for file in loaded.files}
+    workspace = Workspace.of(first_file(paths) or Path.cwd())
+    index = Index(workspace)
+    loaded = load(paths, index)
+    names: dict[str, list[str]] = {file.path: [] for file in loaded.files}
     for run in loaded.runs:
         names[run.file.path].append(run.name)
-    files = {file.path: StatusFile.of(file, names[file.path]) for file in loaded.files}
+    files = {file.path: StatusFile.of(file, names[file.path], index) for file in loaded.files}
     own: dict[str, RunStatus] = {}
     others: dict[str, RunStatus] = {}
-    strays: dict[Path, list[str]] = {}
+    strays: dict[str, list[str]] = {}
     for path, file in files.items():
         listed = set(file.order)
         for name, status in file.read().items():
@@ -167,7 +180,8 @@ def look_at(paths: tuple[str, ...], picked: Selection = ALL) -> Session:
         if path not in loaded.broken and (gone := [name for name in found if name not in moved])
     }
     selected = _select(loaded, picked)
-    return Session(loaded, loaded.runs, selected, workspace, Catalog(workspace.root), files, others | own, orphans)
+    catalog = Catalog(workspace.root)
+    return Session(loaded, loaded.runs, selected, workspace, catalog, index, files, others | own, orphans)
 
 
 def _select(loaded: Loaded, picked: Selection) -> list[Run]:

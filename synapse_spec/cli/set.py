@@ -226,7 +226,7 @@ def _outcome(target: Target, edits: list[Edit]) -> Outcome:
 
 def _problems(target: Target, data: bytes) -> list[tuple[tuple[str, str], Diagnostic]]:
     """The errors of the file if it held `data`, each with its place and code."""
-    own = SpecFile(Path(os.path.abspath(target.shown)), target.shown, data)
+    own = SpecFile(os.path.abspath(target.shown), target.shown, data)
     loaded, others = Loaded(), load(target.others)
     load_text(own, data, True, loaded)
     loaded.runs = [run for run in others.runs if run.file.path != own.path] + loaded.runs

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from synapse_spec.engine import secrets, values
@@ -65,7 +64,7 @@ class Stage:
 
     workspace: Workspace
     catalog: Catalog
-    files: dict[Path, StatusFile]
+    files: dict[str, StatusFile]
     statuses: dict[str, RunStatus]
     backends: Backends
     observer: Observer
@@ -255,7 +254,7 @@ def _is_submitted(status: RunStatus, stage: Stage) -> bool:
 
 def _metadata(run: Run, status: RunStatus) -> dict[str, str]:
     commit = str(status.provenance.get("gitCommit", ""))
-    facts = {"run": run.name, "spec": str(run.file.path), "gitCommit": commit}
+    facts = {"run": run.name, "spec": run.file.path, "gitCommit": commit}
     if status.identity is not None and status.attempt is not None:
         facts |= {"digest": status.identity.digest, "attempt": str(status.attempt.number)}
     return facts

@@ -29,8 +29,8 @@ def computed(run: Run, plugin: PluginFacts, action: ActionFacts) -> dict[str, An
     return matrix | {
         "action": run.action,
         "entrypoint": action.entrypoint,
-        "params": references.resolve(run.params, str),
-        "env": plugin.env | references.resolve(spec_env(run), str),
+        "params": references.resolve(run.params, str) if run.file.refers else run.params,
+        "env": plugin.env | (references.resolve(spec_env(run), str) if run.env else {}),
         "runtimeEnv": merge(plugin.runtime_env, run.runtime_env),
     }
 

@@ -63,7 +63,7 @@ def _read(name: str, secret: Secret, run: Run, environ: Mapping[str, str]) -> st
         if secret.from_env not in environ:
             raise SecretMissing(name, f"{secret.from_env} is not set in the environment of synapse")
         return environ[secret.from_env]
-    path = run.file.path.parent / Path(str(secret.from_file)).expanduser()
+    path = Path(run.file.path).parent / Path(str(secret.from_file)).expanduser()
     try:
         return path.read_text(encoding="utf-8").removesuffix("\n")
     except (OSError, UnicodeDecodeError) as error:

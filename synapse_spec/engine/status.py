@@ -223,29 +223,30 @@ class RunStatus:
     def from_document(cls, document: dict[str, Any]) -> "RunStatus":
         """The status that `to_document` made; the document fits `status_schema.STATUS`."""
         status = document["status"]
-        inputs, attempt, error = status.get("inputs"), status.get("attempt"), status.get("error")
-        conditions = status.get("conditions") or [{}]
+        get = status.get
+        inputs, attempt, error = get("inputs"), get("attempt"), get("error")
+        conditions = get("conditions") or [{}]
         return cls(
             name=document["metadata"]["name"],
             phase=status["phase"],
             reason=status["reason"],
-            message=status.get("message", ""),
+            message=get("message", ""),
             since=conditions[0].get("lastTransitionTime"),
             identity=Identity(inputs["spec"], inputs["code"], inputs["runs"], status["observedDigest"])
             if inputs
             else None,
-            applied=status.get("lastApplied", {}),
-            mode=status.get("mode"),
+            applied=get("lastApplied", {}),
+            mode=get("mode"),
             attempt=_attempt_read(attempt) if attempt else None,
-            result=status.get("result"),
-            metrics=status.get("metrics", {}),
+            result=get("result"),
+            metrics=get("metrics", {}),
             error=ErrorInfo(error["type"], error["message"], error.get("traceback", "")) if error else None,
-            plugin=status.get("plugin", {}),
-            provenance=status.get("provenance", {}),
-            logs=status.get("logs"),
-            history=tuple(status.get("history", ())),
-            accepted_from=status.get("acceptedFrom"),
-            requested=status.get("requested"),
+            plugin=get("plugin", {}),
+            provenance=get("provenance", {}),
+            logs=get("logs"),
+            history=tuple(get("history", ())),
+            accepted_from=get("acceptedFrom"),
+            requested=get("requested"),
         )
 
 

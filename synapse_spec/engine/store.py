@@ -13,7 +13,9 @@ from typing import Any
 from synapse_spec.engine.status import RunStatus, timeless
 from synapse_spec.engine.sweep import groups, parent_of, scattered, stored
 from synapse_spec.plugins import yaml
+from synapse_spec.plugins.files import State, state_of
 from synapse_spec.spec.diagnostics import Diagnostic, InvalidSpec
+from synapse_spec.spec.index import Index
 from synapse_spec.spec.model import SpecFile
 from synapse_spec.spec.workspace import Workspace
 
@@ -27,19 +29,25 @@ class StatusFile:
     Args:
         path: Where it is, or would be.
         order: Names of the runs in the spec file; their statuses are written in this order, others after them.
+        index: What it has need not be parsed.
     """
 
-    def __init__(self, path: Path, order: Iterable[str] = ()) -> None:
-        self.path = path
+    def __init__(self, path: Path | str, order: Iterable[str] = (), index: Index | None = None) -> None:
+        self._path = str(path)
         self.order = tuple(order)
+        self._index = index
         self._mutex = threading.Lock()
-        self._state: tuple[int, ...] | None = None
+        self._state: State | None = None
         self._documents: dict[str, dict[str, Any]] = {}
         self._texts: dict[tuple[int, ...], str] = {}
 
+    @property
+    def path(self) -> Path:
+        return Path(self._path)
+
     @classmethod
-    def of(cls, file: SpecFile, order: Iterable[str] = ()) -> "StatusFile":
-        return cls(file.status_path, order)
+    def of(cls, file: SpecFile, order: Iterable[str] = (), index: Index | None = None) -> "StatusFile":
+        return cls(file.status_path, order, index)
 
     def read(self) -> dict[str, RunStatus]:
         """Status of each run by name; empty where there is no file.
@@ -87,6 +95,11 @@ class StatusFile:
             if names and any(name not in self.order for name in self._documents):
                 self._write(self._documents)
 
+    def keep(self, index: Index) -> None:
+        """Have the index know what the file holds."""
+        if self._state is not None and index.get(self._path) is None:
+            index.put(self._path, self._state, self._documents)
+
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Other threads and other processes wait before they change the file, which is known as it stands then."""
@@ -103,7 +116,10 @@ class StatusFile:
     def _refresh(self) -> None:
         """Read the file, unless it is the one that is known: a file of many runs is written often."""
         try:
-            state = _state(self.path)
+            if self._index is not None and self._state is None and (kept := self._index.get(self._path)) is not None:
+                self._state, self._documents = kept
+                return
+            state = _state(self._path)
             if state == self._state:
                 return
             documents = {} if state is None else _parsed(self.path, self.path.read_bytes())
@@ -124,16 +140,14 @@ class StatusFile:
             replace_file(self.path, text)
         elif not documents:
             self.path.unlink(missing_ok=True)
-        self._state, self._documents, self._texts = _state(self.path), documents, texts
+        self._state, self._documents, self._texts = _state(self._path), documents, texts
 
 
-def _state(path: Path) -> tuple[int, ...] | None:
-    """What tells a file from the one that replaced it; None where there is none."""
+def _state(path: str) -> State | None:
     try:
-        info = path.stat()
+        return state_of(path)
     except FileNotFoundError:
         return None
-    return (info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns)
 
 
 def _parsed(path: Path, data: bytes) -> dict[str, dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,7 +41,7 @@ def resolve(
             case ("run", "name"):
                 return run.name
             case ("spec", "dir"):
-                return str(run.file.path.parent)
+                return os.path.dirname(run.file.path)
             case ("workspace", "root"):
                 return str(workspace.root)
         commit = git_commit(workspace.root)

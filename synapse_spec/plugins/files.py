@@ -12,6 +12,9 @@ from typing import Any
 from synapse_spec.plugins.errors import PluginConfigError
 from synapse_spec.plugins.source import CONFIG_NAME, PluginSource
 
+# Size, mtime_ns, ctime_ns, inode.
+type State = list[int]
+
 MOST_FILES = 50_000
 _RULES = (".gitignore", ".synapseignore")
 _SKIPPED_FOLDERS = frozenset({"__pycache__", "tests", "test", "node_modules", "site-packages", "outputs"})
@@ -36,13 +39,15 @@ def watched_files(source: PluginSource) -> Iterator[Path]:
     return (path for path, _ in _survey(source))
 
 
-def fingerprint(paths: Iterator[Path]) -> dict[str, list[int]]:
-    """State of files without reading them: path -> [size, mtime_ns, ctime_ns, inode]."""
-    states = {}
-    for path in paths:
-        info = path.stat()
-        states[str(path)] = [info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino]
-    return states
+def state_of(path: str | Path) -> State:
+    """What tells a file from what it was before, and from the one that replaced it, without reading it."""
+    info = os.stat(path)
+    return [info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino]
+
+
+def fingerprint(paths: Iterator[Path]) -> dict[str, State]:
+    """State of each file, by its path."""
+    return {str(path): state_of(path) for path in paths}
 
 
 def _survey(source: PluginSource) -> Iterator[tuple[Path, bool]]:

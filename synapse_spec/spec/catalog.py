@@ -7,17 +7,14 @@ Facts come from the cache in `.synapse/` when no file they depend on has changed
 import hashlib
 import json
 import os
-import sys
-import time
 from dataclasses import asdict, dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import synapse_spec
 from synapse_spec.plugins.errors import ActionNotFoundError, PluginError
-from synapse_spec.plugins.files import fingerprint, watched_files
+from synapse_spec.plugins.files import State, fingerprint, watched_files
 from synapse_spec.plugins.source import PluginSource
+from synapse_spec.spec.cache import is_settled, made_by, write
 from synapse_spec.spec.model import PluginRef
 from synapse_spec.spec.settings import read_settings
 
@@ -25,8 +22,6 @@ if TYPE_CHECKING:
     from synapse_spec.plugins.code import CodeDigest
     from synapse_spec.spec.diagnostics import Diagnostic
 
-# A file that was written less than this before it was looked at may be written again without its times changing.
-_RACY_SECONDS = 0.1
 _KEPT = ("code", "version", "env", "runtime_env", "entrypoints", "notes")
 
 
@@ -58,7 +53,7 @@ class PluginFacts:
     env: dict[str, str]
     runtime_env: dict[str, Any]
     entrypoints: dict[str, str]
-    state: dict[str, list[int]]
+    state: dict[str, State]
     notes: list[dict[str, Any]] = field(default_factory=list)
     actions: dict[str, ActionFacts] = field(default_factory=dict)
     changed: bool = False
@@ -87,7 +82,7 @@ class Catalog:
         self._offline = offline
         self._live = live
         self._plugins: dict[PluginRef, PluginFacts | PluginError] = {}
-        self._refused: dict[tuple[PluginRef, str], PluginError] = {}
+        self._actions: dict[tuple[PluginRef, str], ActionFacts | PluginError] = {}
         self._contents: dict[str, dict[str, Any]] = {}
 
     @property
@@ -126,15 +121,20 @@ class Catalog:
             PluginLoadError: Its code does not import.
             SchemasNotFresh: Offline, and nothing exported is current.
         """
-        plugin = self.plugin(ref)
-        if (ref, name) in self._refused:
-            raise self._refused[ref, name]
-        if name not in plugin.actions:
+        known = self._actions.get((ref, name))
+        if known is None:
             try:
-                plugin.actions[name] = self._examine(plugin, name)
+                known = self._action(self.plugin(ref), name)
             except PluginError as error:
-                self._refused[ref, name] = error
-                raise
+                known = error
+            self._actions[ref, name] = known
+        if isinstance(known, PluginError):
+            raise known
+        return known
+
+    def _action(self, plugin: PluginFacts, name: str) -> ActionFacts:
+        if name not in plugin.actions:
+            plugin.actions[name] = self._examine(plugin, name)
             plugin.changed = True
         return plugin.actions[name]
 
@@ -242,12 +242,12 @@ class Catalog:
         key = hashlib.sha256(json.dumps(source.to_wire()).encode()).hexdigest()[:24]
         return self._cache / f"{key}.json"
 
-    def _cached(self, source: PluginSource, state: dict[str, list[int]]) -> PluginFacts | None:
+    def _cached(self, source: PluginSource, state: dict[str, State]) -> PluginFacts | None:
         if self._live:
             return None
         try:
             stored = json.loads(self._cache_path(source).read_bytes())
-            if stored["version"] != _version() or not state.items() <= stored["state"].items():
+            if stored["version"] != made_by() or not state.items() <= stored["state"].items():
                 return None
             outside = stored["state"].keys() - state.keys()
             if fingerprint(map(Path, outside)) != {path: stored["state"][path] for path in outside}:
@@ -263,30 +263,13 @@ class Catalog:
 
     def _store(self, plugin: PluginFacts) -> None:
         for action in plugin.actions.values():
-            _write(self._files_path(action.code), action.files)
-        newest = max((times[1] for times in plugin.state.values()), default=0) / 1e9
-        if time.time() - newest < _RACY_SECONDS:
+            write(self._files_path(action.code), json.dumps(action.files))
+        if not all(map(is_settled, plugin.state.values())):
             return
         facts = {name: getattr(plugin, name) for name in _KEPT}
         facts["actions"] = {name: asdict(action) for name, action in plugin.actions.items()}
-        _write(self._cache_path(plugin.source), {"version": _version(), "state": plugin.state, "facts": facts})
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(f".{time.time_ns()}.tmp")
-    beside.write_text(json.dumps(content))
-    beside.replace(path)
-
-
-@cache
-def _version() -> str:
-    """Changes by itself with Python and with our own code that facts are made by."""
-    package = Path(synapse_spec.__file__).parent / "plugins"
-    ours = sorted(entry.name for entry in os.scandir(package) if entry.name.endswith(".py"))
-    states = fingerprint(path for path in (*(package / name for name in ours), Path(__file__)))
-    made_by = hashlib.sha256(repr([state[:2] for state in states.values()]).encode()).hexdigest()[:16]
-    return f"{synapse_spec.__version__}/{sys.version_info.major}.{sys.version_info.minor}/{made_by}"
+        kept = {"version": made_by(), "state": plugin.state, "facts": facts}
+        write(self._cache_path(plugin.source), json.dumps(kept))
 
 
 def _entrypoint(plugin: PluginFacts, name: str) -> str:

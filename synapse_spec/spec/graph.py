@@ -23,7 +23,9 @@ def order(runs: list[Run]) -> list[str]:
     Raises:
         graphlib.CycleError: They depend on each other in a circle.
     """
-    names = {run.name for run in runs}
+    names = dict.fromkeys(run.name for run in runs)
+    if not any(run.depends_on for run in runs):
+        return list(names)
     sorter = TopologicalSorter({run.name: [name for name in run.depends_on if name in names] for run in runs})
     return list(sorter.static_order())
 

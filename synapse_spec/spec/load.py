@@ -12,11 +12,13 @@ from stat import S_ISREG
 from typing import Any
 
 from synapse_spec.plugins import yaml
+from synapse_spec.plugins.files import state_of
 from synapse_spec.plugins.source import CONFIG_NAME
 from synapse_spec.plugins.yaml import KeyPath
 from synapse_spec.spec import references
 from synapse_spec.spec.diagnostics import MORE, Diagnostic, legible
 from synapse_spec.spec.document import API_GROUP, check_document, is_ours, salvage
+from synapse_spec.spec.index import Index
 from synapse_spec.spec.matrix import MatrixError
 from synapse_spec.spec.model import Run, SpecFile
 from synapse_spec.spec.runs import runs_of, with_children
@@ -43,7 +45,7 @@ class Loaded:
     runs: list[Run] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     files: list[SpecFile] = field(default_factory=list)
-    broken: set[Path] = field(default_factory=set)
+    broken: set[str] = field(default_factory=set)
     hidden: bool = False
 
     def add(self, other: "Loaded") -> None:
@@ -54,28 +56,28 @@ class Loaded:
         self.hidden |= other.hidden
 
 
-def load(paths: Iterable[str]) -> Loaded:
-    """Read the specs at `paths`: files, folders, globs, or `-` for standard input."""
+def load(paths: Iterable[str], index: Index | None = None) -> Loaded:
+    """Read the specs at `paths`: files, folders, globs, or `-` for standard input; what `index` has is not parsed."""
     loaded = Loaded()
-    for part in load_each(paths):
+    for part in load_each(paths, index):
         loaded.add(part)
     loaded.runs = with_children(loaded.runs)
     return loaded
 
 
-def load_each(paths: Iterable[str]) -> Iterator[Loaded]:
+def load_each(paths: Iterable[str], index: Index | None = None) -> Iterator[Loaded]:
     """The same file by file, for those who need not have all at once."""
     seen: set[str] = set()
     for name in paths:
         empty = True
-        for shown, named in _expand(name):
-            path = os.path.abspath(shown)
+        for shown, path, named in _expand(name):
             if path in seen:
                 empty = False
                 continue
             seen.add(path)
             loaded = Loaded()
-            _load_file(Path(path), shown, named, loaded)
+            if index is None or not _from_index(index, path, shown, loaded):
+                _load_file(path, shown, named, loaded, index)
             empty = empty and not loaded.runs and not loaded.diagnostics
             yield loaded
         if empty:
@@ -85,7 +87,7 @@ def load_each(paths: Iterable[str]) -> Iterator[Loaded]:
 
 def first_file(paths: Iterable[str]) -> Path | None:
     """The first of the files at `paths`, read or not."""
-    return next((Path(os.path.abspath(shown)) for name in paths for shown, _ in _expand(name)), None)
+    return next((Path(path) for name in paths for _, path, _ in _expand(name)), None)
 
 
 def slim(run: Run) -> Run:
@@ -161,33 +163,50 @@ def _content(file: SpecFile) -> bytes:
 
 
 @lru_cache(maxsize=1)
-def _read_again(path: Path, _time: int, _size: int) -> bytes:
-    return path.read_bytes()
+def _read_again(path: str, _time: int, _size: int) -> bytes:
+    return Path(path).read_bytes()
 
 
-def _expand(name: str) -> Iterator[tuple[str, bool]]:
-    """Files behind a path as the user would name them, and whether each was named itself."""
+def _expand(name: str) -> Iterator[tuple[str, str, bool]]:
+    """Files behind a path: as the user would name them, absolute, and whether each was named itself."""
     if name == STDIN or os.path.isfile(name):
-        yield name, True
+        yield name, os.path.abspath(name), True
     elif os.path.isdir(name):
         for folder, subfolders, files in os.walk(name):
             inner = [item for item in subfolders if not item.startswith((".", "__"))]
             subfolders[:] = sorted(
                 item for item in inner if not os.path.isfile(os.path.join(folder, item, CONFIG_NAME))
             )
+            near = "" if os.path.normpath(folder) == os.curdir else os.path.join(os.path.normpath(folder), "")
+            place = os.path.abspath(folder)
             for file in sorted(files):
                 if file.endswith(_ENDINGS) and not file.endswith(_STATUS_ENDINGS) and not file.startswith("."):
-                    yield os.path.normpath(os.path.join(folder, file)), False
+                    yield near + file, os.path.join(place, file), False
     else:
         for match in sorted(glob.glob(name, recursive=True)):
             if match == name:  # a pipe, or a link to nowhere
-                yield name, True
+                yield name, os.path.abspath(name), True
             elif not match.endswith(_STATUS_ENDINGS):
                 yield from _expand(match)
 
 
-def _load_file(path: Path, shown: str, named: bool, loaded: Loaded) -> None:
+def _from_index(index: Index, path: str, shown: str, loaded: Loaded) -> bool:
+    """Add what the index has of a file; whether it has it as it is now."""
+    kept = index.get(path)
+    if kept is None:
+        return False
+    documents, refers = kept[1]
+    file = SpecFile(path, shown, None, refers)
+    loaded.files.append(file)
+    for number, document in enumerate(documents):
+        if document is not None:
+            loaded.runs += runs_of(file, number, document)
+    return True
+
+
+def _load_file(path: str, shown: str, named: bool, loaded: Loaded, index: Index | None) -> None:
     try:
+        state = None if index is None or shown == STDIN else state_of(shown)  # before it is read: it may be written
         data, is_kept = _read(shown)
     except OSError as error:
         loaded.diagnostics.append(Diagnostic("SS001", f"cannot be read: {error.strerror}", shown))
@@ -195,19 +214,27 @@ def _load_file(path: Path, shown: str, named: bool, loaded: Loaded) -> None:
         loaded.hidden = True
         return
     if shown == STDIN:
-        path, shown = Path.cwd() / "stdin.yaml", "<stdin>"
+        path, shown = os.path.abspath("stdin.yaml"), "<stdin>"
     file = SpecFile(path, shown, data if is_kept else None, references.may_be_in(data))
-    load_text(file, data, named, loaded)
+    documents = load_text(file, data, named, loaded)
+    # Whether documents of others are passed over depends on how the file is named.
+    passed_over = {run.document for run in loaded.runs} ^ {at for at, it in enumerate(documents) if it is not None}
+    if index is not None and state is not None and not (is_kept or loaded.diagnostics or passed_over or not documents):
+        index.put(path, state, (documents, file.refers))
 
 
-def load_text(file: SpecFile, data: bytes, named: bool, loaded: Loaded) -> None:
-    """Add to `loaded` what a text gives that a file holds, or would hold; `named` if the user named the file itself."""
+def load_text(file: SpecFile, data: bytes, named: bool, loaded: Loaded) -> list[Any]:
+    """Add to `loaded` what a text gives that a file holds, or would hold; `named` if the user named the file itself.
+
+    Returns:
+        Its documents; none where it is not read as YAML.
+    """
     path, shown = file.path, file.shown
     try:
         documents = yaml.parse(data, yaml.MAX_VALUES)
     except yaml.YamlError as error:
         if not named and API_GROUP.encode() not in data:  # in a folder, other tools' files may be of their own kind
-            return
+            return []
         from synapse_spec.spec.salvage import salvaged
 
         found, data = salvaged(error, data, shown)
@@ -228,6 +255,7 @@ def load_text(file: SpecFile, data: bytes, named: bool, loaded: Loaded) -> None:
         loaded.diagnostics.append(Diagnostic("SS003", "the file holds no document", shown))
     if len(loaded.diagnostics) > before:
         loaded.broken.add(path)
+    return documents
 
 
 def _read(shown: str) -> tuple[bytes, bool]:

@@ -1,17 +1,17 @@
 """A run spec as frozen values. Made by `load` from documents that fit the schema."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from synapse_spec.plugins.enums import ExecutionMode
 
 API_VERSION = "synapse.dev/v1"
 
 
-@dataclass(frozen=True, slots=True)
-class PluginRef:
-    """The plugin as the spec names it: `path` (absolute) or `module`."""
+class PluginRef(NamedTuple):
+    """The plugin as the spec names it: `path` (absolute) or `module`; looked up so often that a tuple pays."""
 
     path: Path | None = None
     module: str | None = None
@@ -60,20 +60,21 @@ class SpecFile:
     """One file of specs.
 
     Attributes:
-        path: Absolute.
+        path: Absolute; a string, since there may be many and a Path takes long to make.
         shown: As the user named it, for messages.
         kept: The bytes, where they cannot be read again: of standard input and of pipes.
         refers: Whether there may be references in it; most files hold none, which their text shows at once.
     """
 
-    path: Path
+    path: str
     shown: str
     kept: bytes | None = None
     refers: bool = True
 
     @property
-    def status_path(self) -> Path:
-        return self.path.with_name(f"{self.path.stem}.status{self.path.suffix or '.yaml'}")
+    def status_path(self) -> str:
+        whole, ending = os.path.splitext(self.path)
+        return f"{whole}.status{ending or '.yaml'}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ PLUGIN = PluginFacts(
 ACTION = ActionFacts("m:run", "", "sha256:code", {}, {})
 RUN = Run(
     name="r",
-    file=SpecFile(Path("/specs/a.yaml"), "a.yaml", b""),
+    file=SpecFile("/specs/a.yaml", "a.yaml", b""),
     document=0,
     spec={},
     plugin=PluginRef(path=Path("/lab")),
@@ -74,7 +74,7 @@ def repr_json(value: Any) -> Any:
     "run",
     [
         replace(RUN, name="other"),
-        replace(RUN, file=SpecFile(Path("/moved/b.yaml"), "b.yaml", b"# comment")),
+        replace(RUN, file=SpecFile("/moved/b.yaml", "b.yaml", b"# comment")),
         replace(RUN, document=3),
         replace(RUN, plugin=PluginRef(path=Path("/moved/lab"))),
         replace(RUN, mode=ExecutionMode.JOB),

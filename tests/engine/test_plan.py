@@ -29,7 +29,7 @@ EVERYTHING = frozenset({"spec", "code", "inputs"})
 
 def unit(name: str, *needs: str, **more: Any) -> Run:
     fields: dict[str, Any] = {
-        "file": SpecFile(Path("/specs/a.yaml"), "a.yaml", b""),
+        "file": SpecFile("/specs/a.yaml", "a.yaml", b""),
         "document": 0,
         "spec": {"plugin": {"path": "lab"}},
         "plugin": PluginRef(path=Path("/lab")),

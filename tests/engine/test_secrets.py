@@ -21,7 +21,8 @@ KEY = "-----BEGIN KEY-----\nMIIEvQIBADANBg\nkqhkiG9w0BAQEF\n-----END KEY-----\n"
 def run(tmp_path: Path) -> Run:
     (tmp_path / "token").write_text("from a file\n")
     (tmp_path / "two").write_text("one\ntwo\n\n")
-    return unit("r", file=SpecFile(tmp_path / "a.yaml", "a.yaml", b""), env={"PLAIN": "x", "A": Secret(from_env="B")})
+    file = SpecFile(str(tmp_path / "a.yaml"), "a.yaml", b"")
+    return unit("r", file=file, env={"PLAIN": "x", "A": Secret(from_env="B")})
 
 
 def with_env(run: Run, secret: Secret) -> Run:

@@ -24,7 +24,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 def resolved(value: Any, workspace: Workspace, result: Any = None, **options: Any) -> Any:
-    run = unit("train", file=SpecFile(workspace.root / "specs" / "a.yaml", "a.yaml", b""))
+    run = unit("train", file=SpecFile(str(workspace.root / "specs" / "a.yaml"), "a.yaml", b""))
     done = RunStatus("a").started(begin()).finished(Outcome("Completed", RESULT if result is None else result), T1)
     return resolve(value, run, workspace, {"a": done, "with-dash": done}, **options)
 

@@ -292,7 +292,7 @@ def test_a_cache_that_other_code_of_ours_has_written_is_not_used(tmp_path: Path)
     for content in (None, None, "# later\n"):
         if content:
             (ours / "plugins" / "code.py").write_text((ours / "plugins" / "code.py").read_text() + content)
-        command = [sys.executable, "-c", "from synapse_spec.spec import catalog; print(catalog._version())"]
+        command = [sys.executable, "-c", "from synapse_spec.spec import cache; print(cache.made_by())"]
         versions.append(subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout)
     assert versions[0] == versions[1] != versions[2]
 

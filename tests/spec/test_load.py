@@ -44,7 +44,7 @@ def test_a_minimal_run_has_defaults(tmp_path: Path) -> None:
     assert (run.params, run.env, run.runtime_env, run.labels, run.depends_on, run.inputs) == ({}, {}, {}, {}, (), ())
     assert (run.timeout, run.retry, run.resources, run.suspend) == (None, Retry(), Resources(), False)
     assert run.rerun_on == {"spec", "code", "inputs"}
-    assert run.file.status_path == tmp_path / "specs" / "a.status.yaml"
+    assert run.file.status_path == str(tmp_path / "specs" / "a.status.yaml")
 
 
 def test_every_field_is_read(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     text = named("train").replace("{module: m}", "{path: plugins/p}")
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
     (run,) = load(["-"]).runs
-    assert (run.file.shown, run.file.path) == ("<stdin>", tmp_path / "stdin.yaml")
+    assert (run.file.shown, run.file.path) == ("<stdin>", str(tmp_path / "stdin.yaml"))
     assert run.plugin.path == tmp_path / "plugins" / "p"
 
 
@@ -202,7 +202,7 @@ def test_what_can_be_checked_further_in_spite_of_an_error(tmp_path: Path) -> Non
     loaded = load([str(write(tmp_path / "a.yaml", text))])
     assert [(run.name, run.params, run.timeout) for run in loaded.runs] == [("a", {}, None), ("b", {"p": 1}, None)]
     assert [item.code for item in loaded.diagnostics] == ["SS103", "SS101"]
-    assert loaded.broken == {tmp_path / "a.yaml"}
+    assert loaded.broken == {str(tmp_path / "a.yaml")}
     assert not loaded.hidden
 
 
