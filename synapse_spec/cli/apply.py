@@ -92,7 +92,7 @@ def _check_due(session: Session, plan: "Plan") -> None:
 def _carry_out(session: Session, plan: "Plan", options: "Options") -> "Report":
     from synapse_spec.engine.options import Report
 
-    session.keep()
+    session.keep(plan)
     for file in session.files.values():
         if os.path.relpath(file.path) in plan.orphans:
             file.tidy()
@@ -126,7 +126,7 @@ def _carry_out(session: Session, plan: "Plan", options: "Options") -> "Report":
             raise
         finally:
             stage.backends.close()
-            session.keep()
+            session.keep(plan)
 
 
 def _tell_of_jobs(plan: "Plan", session: Session) -> None:

@@ -60,6 +60,7 @@ class Session:
         files: Status file of each spec file, by the spec's path.
         statuses: Of all runs, those whose run is gone included.
         orphans: Names in a status file whose run is gone from the spec file, by the status file as it is shown.
+        warned: Files of which something is to be said each time, as they are shown.
     """
 
     loaded: Loaded
@@ -71,6 +72,7 @@ class Session:
     files: dict[str, StatusFile]
     statuses: dict[str, RunStatus]
     orphans: dict[str, list[str]]
+    warned: frozenset[str] = frozenset()
 
     def named(self, name: str) -> Run:
         """The run of that name.
@@ -92,8 +94,15 @@ class Session:
         hint = f"did you mean {near[0]!r}?" if near else f"there are {names}"
         raise click.UsageError(f"there is no run {name!r}; {hint}")
 
-    def keep(self) -> None:
+    def keep(self, plan: Plan) -> None:
         """Write down what was found out, so that the next time is quicker."""
+        for entry in plan.entries.values():
+            run, found = entry.run, [self.catalog.basis(entry.run.plugin, entry.run.action), entry.spec]
+            if run.file.known.get(run.name) != found and run.file.shown not in self.warned:
+                kept = self.index.get(run.file.path)
+                if kept is not None:
+                    run.file.known[run.name] = found
+                    self.index.put(run.file.path, *kept)
         with suppress(OSError):
             self.workspace.ensure()
             self.catalog.save()
@@ -143,6 +152,7 @@ def open_session(paths: tuple[str, ...], picked: Selection = ALL) -> Session:
     if any(item.severity == "error" for item in problems):
         raise InvalidSpec(problems)
     show_diagnostics(problems)  # warnings
+    session.warned = frozenset(item.path for item in problems)
     return session
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from synapse_spec.engine.status import Identity, RunStatus
 from synapse_spec.plugins.executors.ray.runtime_env import merge
 from synapse_spec.spec import references
-from synapse_spec.spec.catalog import ActionFacts, PluginFacts
+from synapse_spec.spec.catalog import ActionFacts, Catalog, PluginFacts
 from synapse_spec.spec.model import Run, Secret
 
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str).encode
@@ -48,15 +48,22 @@ def result_digest(status: RunStatus) -> str:
     return sha256([status.computed_digest, status.result])
 
 
-def identify(parts: dict[str, Any], code: str, inputs: Iterable[str], statuses: Mapping[str, RunStatus]) -> Identity:
+def spec_digest(run: Run, catalog: Catalog) -> str:
+    """Digest of what a run computes by its spec and its plugin's config."""
+    known = run.file.known.get(run.name)
+    if known is not None and known[0] == catalog.basis(run.plugin, run.action):
+        return known[1]
+    return sha256(computed(run, catalog.plugin(run.plugin), catalog.action(run.plugin, run.action)))
+
+
+def identify(spec: str, code: str, inputs: Iterable[str], statuses: Mapping[str, RunStatus]) -> Identity:
     """The identity of a run whose inputs have results.
 
     Args:
-        parts: What `computed` gave.
+        spec: What `spec_digest` gave.
         code: Digest of its code.
         inputs: Names of the runs whose results it refers to.
         statuses: Their statuses.
     """
-    spec = sha256(parts)
     runs = {name: result_digest(statuses[name]) for name in sorted(inputs)}
     return Identity(spec, code, runs, sha256([spec, code, runs]))

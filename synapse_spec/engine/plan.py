@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from synapse_spec.engine.changes import Change, field_changes
-from synapse_spec.engine.digest import computed, identify, sha256
+from synapse_spec.engine.digest import computed, identify, sha256, spec_digest
 from synapse_spec.engine.status import (
     BLOCKED,
     CANCELLED,
@@ -21,7 +21,7 @@ from synapse_spec.engine.status import (
 )
 from synapse_spec.engine.sweep import summed_up
 from synapse_spec.plugins.enums import ExecutionMode
-from synapse_spec.spec.catalog import ActionFacts, Catalog
+from synapse_spec.spec.catalog import Catalog
 from synapse_spec.spec.graph import order
 from synapse_spec.spec.model import Run
 
@@ -60,7 +60,7 @@ class Planned:
     """A run with its decision.
 
     Attributes:
-        computed: What it computes, with references as they are written.
+        spec: Digest of what it computes, with references as they are written.
         code: Digest of its code.
         identity: None while inputs are open.
         dynamic: Whether its code imports dynamically, so that every file of the plugin counts as its code.
@@ -69,7 +69,7 @@ class Planned:
     run: Run
     decision: Decision
     status: RunStatus
-    computed: dict[str, Any]
+    spec: str
     code: str
     identity: Identity | None = None
     dynamic: bool = False
@@ -126,7 +126,7 @@ class Plan:
                     entry.run.name,
                     entry.decision.step,
                     str(entry.mode),
-                    entry.computed,
+                    entry.spec,
                     entry.code,
                     entry.identity and entry.identity.digest,
                     entry.status.phase,
@@ -159,15 +159,14 @@ def make_plan(
     for name in order(runs):
         run = by_name[name]
         status = statuses.get(name) or RunStatus(name)
-        plugin, action = catalog.plugin(run.plugin), catalog.action(run.plugin, run.action)
-        parts = computed(run, plugin, action)
+        action, spec = catalog.action(run.plugin, run.action), spec_digest(run, catalog)
         decision, identity = _held_up(run, status, plan, statuses, owned), None
         if decision is None:
-            identity = identify(parts, action.code, run.inputs, statuses)
+            identity = identify(spec, action.code, run.inputs, statuses)
             decision = decide(run, status, identity, forced=force(name))
-        entry = Planned(run, decision, status, parts, action.code, identity, action.dynamic)
+        entry = Planned(run, decision, status, spec, action.code, identity, action.dynamic)
         if identity is not None and decision.reason in CHANGED:
-            decision = replace(decision, changes=_changes(entry, identity, action, catalog))
+            decision = replace(decision, changes=_changes(entry, identity, catalog))
             entry = replace(entry, decision=decision)
         plan.entries[name] = entry
     return plan
@@ -205,9 +204,10 @@ def decide(run: Run, status: RunStatus, identity: Identity, *, forced: bool = Fa
     old, last = status.identity, status.attempt
     if old is None or last is None:
         return Decision(RUN, "new")
-    changed = next((reason for part, reason in _REASONS.items() if _differs(old, identity, part, run)), None)
-    if changed is not None:
-        return Decision(RUN, changed)
+    if old.digest != identity.digest:
+        changed = next((reason for part, reason in _REASONS.items() if _differs(old, identity, part, run)), None)
+        if changed is not None:
+            return Decision(RUN, changed)
     if forced or (run.requested is not None and run.requested != status.requested):
         return Decision(RUN, "requested")
     if status.phase == RUNNING and status.mode == "job":
@@ -225,14 +225,15 @@ def _differs(old: Identity, new: Identity, part: str, run: Run) -> bool:
     return part in run.rerun_on and one != other
 
 
-def _changes(entry: Planned, identity: Identity, action: ActionFacts, catalog: Catalog) -> tuple[Change, ...]:
+def _changes(entry: Planned, identity: Identity, catalog: Catalog) -> tuple[Change, ...]:
     """Fields, files and inputs in which a run differs from its last attempt."""
     found: list[Change] = []
     old, run = entry.status.identity, entry.run
     if old is None:
         return ()
+    action = catalog.action(run.plugin, run.action)
     if _differs(old, identity, "spec", run):
-        found += field_changes(entry.status.applied, entry.computed)
+        found += field_changes(entry.status.applied, computed(run, catalog.plugin(run.plugin), action))
     if _differs(old, identity, "code", run):
         before = catalog.known_files(old.code)
         if before is not None:

@@ -1,7 +1,6 @@
 """Status files: read, and rewritten only when something other than a time has changed. Used by plan and reconcile."""
 
 import os
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from synapse_spec.engine.status import RunStatus, timeless
+from synapse_spec.engine.status_rows import from_row, to_row
 from synapse_spec.engine.sweep import groups, parent_of, scattered, stored
 from synapse_spec.plugins import yaml
 from synapse_spec.plugins.files import State, state_of
@@ -56,6 +56,9 @@ class StatusFile:
             InvalidSpec: The file is there and is no status file.
         """
         with self._mutex:
+            kept = self._index.get(self._path) if self._index is not None and self._state is None else None
+            if kept is not None:
+                return {row[0]: from_row(row) for row in kept[1]}
             self._refresh()
             return {name: RunStatus.from_document(document) for name, document in self._documents.items()}
 
@@ -98,7 +101,8 @@ class StatusFile:
     def keep(self, index: Index) -> None:
         """Have the index know what the file holds."""
         if self._state is not None and index.get(self._path) is None:
-            index.put(self._path, self._state, self._documents)
+            rows = [to_row(RunStatus.from_document(document)) for document in self._documents.values()]
+            index.put(self._path, self._state, rows)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -116,9 +120,6 @@ class StatusFile:
     def _refresh(self) -> None:
         """Read the file, unless it is the one that is known: a file of many runs is written often."""
         try:
-            if self._index is not None and self._state is None and (kept := self._index.get(self._path)) is not None:
-                self._state, self._documents = kept
-                return
             state = _state(self._path)
             if state == self._state:
                 return
@@ -169,6 +170,8 @@ def _parsed(path: Path, data: bytes) -> dict[str, dict[str, Any]]:
 
 def replace_file(path: Path, text: str) -> None:
     """Write beside, then rename: a reader sees the old file or the new one, also after a power cut."""
+    import tempfile
+
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

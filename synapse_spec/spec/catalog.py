@@ -83,6 +83,7 @@ class Catalog:
         self._live = live
         self._plugins: dict[PluginRef, PluginFacts | PluginError] = {}
         self._actions: dict[tuple[PluginRef, str], ActionFacts | PluginError] = {}
+        self._bases: dict[tuple[PluginRef, str], str] = {}
         self._contents: dict[str, dict[str, Any]] = {}
 
     @property
@@ -130,6 +131,19 @@ class Catalog:
             self._actions[ref, name] = known
         if isinstance(known, PluginError):
             raise known
+        return known
+
+    def basis(self, ref: PluginRef, name: str) -> str:
+        """Digest of what an action and its plugin add to a run: what was found of the run itself stays so with it.
+
+        Raises:
+            PluginError: As `action`.
+        """
+        known = self._bases.get((ref, name))
+        if known is None:
+            action, plugin = self.action(ref, name), self.plugin(ref)
+            facts = [action.params, action.entrypoint, plugin.env, plugin.runtime_env]
+            known = self._bases[ref, name] = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
         return known
 
     def _action(self, plugin: PluginFacts, name: str) -> ActionFacts:

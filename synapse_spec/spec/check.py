@@ -6,13 +6,14 @@ so what is said about the place of a reference is left out.
 
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
-
-import jsonschema_rs
+from typing import TYPE_CHECKING, Any
 
 from synapse_spec.plugins.yaml import KeyPath
 from synapse_spec.spec import formats
 from synapse_spec.spec.references import find
+
+if TYPE_CHECKING:
+    import jsonschema_rs
 
 # Nobody reads more of one document, and there may be a million.
 MOST_PROBLEMS = 100
@@ -78,12 +79,14 @@ class Checker:
             return None
 
 
-def compiled(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
+def compiled(schema: dict[str, Any]) -> "jsonschema_rs.Draft202012Validator":
     """What decides.
 
     Raises:
         ValueError: It is no valid schema.
     """
+    import jsonschema_rs
+
     asserted = formats.assertions(schema)
     if not asserted:
         return jsonschema_rs.Draft202012Validator(schema)
@@ -117,7 +120,7 @@ def may_vanish(place: KeyPath, keyword: str, open_paths: set[KeyPath]) -> bool:
     return keyword in _OF_THE_WHOLE and any(open_path[: len(place)] == place for open_path in open_paths)
 
 
-def _vanishes(error: jsonschema_rs.ValidationError, open_paths: set[KeyPath]) -> bool:
+def _vanishes(error: "jsonschema_rs.ValidationError", open_paths: set[KeyPath]) -> bool:
     branches = getattr(error.kind, "context", ())  # of anyOf and oneOf
     return may_vanish(tuple(error.instance_path), error.kind.name, open_paths) or any(
         branch and all(_vanishes(item, open_paths) for item in branch) for branch in branches

@@ -195,8 +195,8 @@ def _from_index(index: Index, path: str, shown: str, loaded: Loaded) -> bool:
     kept = index.get(path)
     if kept is None:
         return False
-    documents, refers = kept[1]
-    file = SpecFile(path, shown, None, refers)
+    documents, refers, known = kept[1]
+    file = SpecFile(path, shown, None, refers, known)
     loaded.files.append(file)
     for number, document in enumerate(documents):
         if document is not None:
@@ -220,7 +220,7 @@ def _load_file(path: str, shown: str, named: bool, loaded: Loaded, index: Index 
     # Whether documents of others are passed over depends on how the file is named.
     passed_over = {run.document for run in loaded.runs} ^ {at for at, it in enumerate(documents) if it is not None}
     if index is not None and state is not None and not (is_kept or loaded.diagnostics or passed_over or not documents):
-        index.put(path, state, (documents, file.refers))
+        index.put(path, state, (documents, file.refers, file.known))
 
 
 def load_text(file: SpecFile, data: bytes, named: bool, loaded: Loaded) -> list[Any]:

@@ -64,12 +64,15 @@ class SpecFile:
         shown: As the user named it, for messages.
         kept: The bytes, where they cannot be read again: of standard input and of pipes.
         refers: Whether there may be references in it; most files hold none, which their text shows at once.
+        known: Of runs in it that were planned before, by name: `Catalog.basis` of then, when nothing was wrong with the
+            run, and the digest of what it computes.
     """
 
     path: str
     shown: str
     kept: bytes | None = None
     refers: bool = True
+    known: dict[str, list[str]] = field(default_factory=dict, compare=False)
 
     @property
     def status_path(self) -> str:

@@ -17,6 +17,7 @@ from synapse_spec.spec.model import PluginRef, Resources, Retry, Run, Secret, Sp
 REQUESTED = "synapse.dev/run-requested"
 _MODES = {str(mode): mode for mode in ExecutionMode}
 _MOST_VALUES = 100_000  # of all children of a matrix
+_NO_RESOURCES, _NO_RETRY = Resources(), Retry()
 _EVERYTHING = frozenset({"spec", "code", "inputs"})
 
 
@@ -109,8 +110,7 @@ def _filled(part: Any, values: dict[str, Any], name: str, place: KeyPath) -> Any
 
 def _run(file: SpecFile, index: int, document: dict[str, Any]) -> Run:
     spec, metadata = document["spec"], document["metadata"]
-    named = (ref.run for _, ref in references.find(spec)) if file.refers else ()
-    inputs = tuple(dict.fromkeys(name for name in named if name is not None))
+    inputs = _inputs(spec) if file.refers else ()
     return Run(
         name=metadata["name"],
         file=file,
@@ -120,18 +120,24 @@ def _run(file: SpecFile, index: int, document: dict[str, Any]) -> Run:
         action=spec["action"],
         mode=_MODES[spec.get("mode", "local")],
         params=spec.get("params", {}),
-        depends_on=tuple(dict.fromkeys((*spec.get("dependsOn", ()), *inputs))),
+        depends_on=tuple(dict.fromkeys((*spec["dependsOn"], *inputs))) if "dependsOn" in spec else inputs,
         inputs=inputs,
-        env={name: _env_value(value) for name, value in spec.get("env", {}).items()},
-        resources=_resources(spec["resources"]) if "resources" in spec else Resources(),
+        env={name: _env_value(value) for name, value in spec["env"].items()} if "env" in spec else {},
+        resources=_resources(spec["resources"]) if "resources" in spec else _NO_RESOURCES,
         runtime_env=spec.get("runtimeEnv", {}),
         timeout=quantities.seconds(spec["timeout"]) if "timeout" in spec else None,
-        retry=_retry(spec["retry"]) if "retry" in spec else Retry(),
+        retry=_retry(spec["retry"]) if "retry" in spec else _NO_RETRY,
         suspend=spec.get("suspend", False),
         rerun_on=frozenset(spec["rerunOn"]) if "rerunOn" in spec else _EVERYTHING,
         labels=metadata.get("labels", {}),
         requested=metadata.get("annotations", {}).get(REQUESTED),
     )
+
+
+def _inputs(spec: dict[str, Any]) -> tuple[str, ...]:
+    """The runs that it refers to."""
+    named = (reference.run for _, reference in references.find(spec))
+    return tuple(dict.fromkeys(name for name in named if name is not None))
 
 
 @lru_cache(maxsize=256)

@@ -113,6 +113,8 @@ class _Checks:
 
     def _alone(self, run: Run) -> list[Diagnostic]:
         """What can be said without the other runs."""
+        if not self._models and self._is_known(run):
+            return []
         here = list(_against_plugin(run, self._catalog, self._checkers))
         refers = run.file.refers and any(references.find(run.spec))
         if refers and not run.inputs:
@@ -120,6 +122,14 @@ class _Checks:
         if self._models and not here and not (refers and any(references.find(run.params))):
             here += self._model_says(run)
         return [*here, *at_most(MOST_PROBLEMS, _meant_otherwise(run, self._catalog, here))]
+
+    def _is_known(self, run: Run) -> bool:
+        """Whether nothing was wrong with it when it was planned the last time, with the same schemas."""
+        known = run.file.known.get(run.name)
+        try:
+            return known is not None and known[0] == self._catalog.basis(run.plugin, run.action)
+        except PluginError:
+            return False
 
     def _model_says(self, run: Run) -> list[Diagnostic]:
         if self._catalog.action(run.plugin, run.action).complete:

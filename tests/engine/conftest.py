@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from synapse_spec.spec import cache
 from tests.engine.project import Project
+
+
+@pytest.fixture(autouse=True, scope="package")
+def at_once() -> Iterator[None]:
+    """Files are kept in the caches as soon as they are written: so it is these that the tests are about."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cache, "_RACY_SECONDS", 0.0)
+        yield
 
 
 @pytest.fixture

@@ -239,3 +239,31 @@ def test_the_digest_of_code_is_the_same_under_each_python(tmp_path: Path) -> Non
             [python, "-S", "-c", script], env={"PYTHONPATH": root}, capture_output=True, text=True, check=True
         )
         assert done.stdout.strip() == DIGEST, python
+
+
+def test_a_run_that_was_planned_before_is_checked_again_when_its_params_model_changes(applied: Project) -> None:
+    assert applied.cli("plan", "spec.yaml", "--detailed-exitcode").exit_code == 0
+    applied.edit(CODE, "    a: int = 1", "    a: str = 'x'")
+    found = applied.cli("plan", "spec.yaml")
+    assert (found.exit_code, "error[SS106]: a:" in found.output) == (3, True), found.output
+
+
+def test_a_run_that_was_planned_before_is_due_when_its_plugins_config_changes(applied: Project) -> None:
+    applied.edit("lab/config.yaml", "actions:", "env: {LEVEL: debug}\nactions:")
+    assert applied.steps()["first"] == "spec changed: env.LEVEL (not set) -> 'debug'"
+
+
+def test_what_is_only_a_warning_is_said_each_time(project: Project) -> None:
+    project.write(run("first", params={"on": "yes", "sure": "no"}))
+    path = project.root / "spec.yaml"
+    path.write_text(path.read_text().replace('"', ""))
+    said = [project.cli(verb, "spec.yaml").output.count("SS109") for verb in ("apply", "apply", "plan", "plan")]
+    assert said[0] > 0
+    assert set(said) == {said[0]}
+
+
+def test_a_plan_file_holds_for_what_is_known_and_for_what_is_not(applied: Project) -> None:
+    applied.edit("spec.yaml", "a: 5", "a: 6")
+    assert applied.cli("plan", "spec.yaml", "--out", "plan.json").exit_code == 0
+    shutil.rmtree(applied.root / ".synapse" / "cache")
+    assert applied.apply("--plan", "plan.json").exit_code == 0
