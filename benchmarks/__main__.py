@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator
 
-from benchmarks import noop_apply, plan, validate, version
+from benchmarks import noop_apply, plan, ray_jobs, ray_tasks, validate, version
 from benchmarks.paired import Ratio
 from benchmarks.validate import Memory
 
@@ -24,6 +24,8 @@ def _measured() -> Iterator[Ratio | Memory]:
     yield noop_apply.measure()
     yield from validate.measure()
     yield from plan.measure()
+    yield from ray_tasks.measure()
+    yield ray_jobs.measure()
 
 
 if __name__ == "__main__":

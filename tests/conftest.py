@@ -1,5 +1,6 @@
 """Fixtures that every floor's tests share."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 from typing import Protocol
@@ -12,6 +13,14 @@ from synapse_spec.plugins.action import BaseAction
 from synapse_spec.plugins.context import RuntimeContext
 from synapse_spec.plugins.decorators import action
 """
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A warm Ray of whoever runs the tests is not for them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 class MakePlugin(Protocol):

@@ -19,9 +19,8 @@ from synapse_spec.engine.status import RunStatus
 def command(name: str, paths: tuple[str, ...]) -> int:
     """Let the result of run NAME (of all its children) stand although spec, code or inputs have changed."""
     session = open_session(paths or (".",))
-    names = [run.name for run in session.runs if run.parent == name] or [session.named(name).name]
     codes = []
-    for item in names:
+    for item in [run.name for run in session.meant(name)]:
         with run_lock(session.workspace, item, wait=False, stop=threading.Event()):
             codes.append(_accept(session, item))
     return max(codes)
@@ -37,8 +36,7 @@ def _accept(session: Session, name: str) -> int:
     if entry.identity is None or entry.decision.reason not in CHANGED or not status.has_result:
         say(f"error: {name} has no result that could stand: {entry.decision.text}")
         return INVALID
-    plugin = session.catalog.plugin(entry.run.plugin)
-    identity, applied = entry.identity, applied_spec(entry.run, plugin, session.workspace, session.statuses)
+    identity, applied = entry.identity, applied_spec(entry.run, session.catalog, session.workspace, session.statuses)
     file.update(name, lambda stored: stored.accepted(identity, applied))
     session.catalog.save()
     say(f"{name}: accepted ({entry.decision.text}); the result of {status.computed_digest} stands")

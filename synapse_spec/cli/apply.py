@@ -2,6 +2,7 @@
 
 import json
 import os
+from itertools import chain
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
@@ -11,6 +12,8 @@ import click
 from synapse_spec.cli.exits import GAVE_UP, LOCKED, OK, RUN_FAILED, UNREACHABLE
 from synapse_spec.cli.output import emit, format_option, only_ours_on_stdout, say
 from synapse_spec.cli.session import Selection, Session, open_session, selection
+from synapse_spec.engine.sweep import remains
+from synapse_spec.spec.diagnostics import width
 from synapse_spec.spec.quantities import seconds
 
 if TYPE_CHECKING:
@@ -58,7 +61,8 @@ def command(paths: tuple[str, ...], picked: Selection, dry_run: bool, plan_file:
 def _options(session: Session, picked: Selection, options: dict[str, object]) -> "Options":
     from synapse_spec.engine.options import Options
 
-    forced = frozenset(picked.only or (run.name for run in session.selected)) if options["force"] else frozenset()
+    asked = chain.from_iterable(map(session.meant, picked.only)) if picked.only else session.selected
+    forced = frozenset(run.name for run in asked) if options["force"] else frozenset()
     try:
         timeout = seconds(str(options["timeout"])) if options["timeout"] else None
     except ValueError as error:
@@ -99,11 +103,11 @@ def _carry_out(session: Session, plan: "Plan", options: "Options") -> "Report":
     if not any(entry.writes for entry in plan.entries.values()):
         return Report()
     from synapse_spec.cli.progress import observer
-    from synapse_spec.engine.attempt import Stage
     from synapse_spec.engine.backends import Backends
     from synapse_spec.engine.reconcile import Reconciler
+    from synapse_spec.engine.stage import Stage
 
-    with observer(max(len(run.name) for run in session.selected)) as shown:
+    with observer(max(width(run.name) for run in session.selected)) as shown:
         stage = Stage(
             workspace=session.workspace,
             catalog=session.catalog,
@@ -114,15 +118,15 @@ def _carry_out(session: Session, plan: "Plan", options: "Options") -> "Report":
             backends=Backends(
                 session.workspace,
                 options.address,
-                modes={mode for entry in plan.due for mode in entry.modes},
-                task_limit=os.cpu_count() or 1,
+                uses=set().union(*(entry.uses for entry in plan.due)),
+                task_limit=session.catalog.settings.tasks or os.cpu_count() or 1,
             ),
         )
         try:
             return Reconciler(plan, stage).run()
         except KeyboardInterrupt:
             _tell_of_jobs(plan, session)
-            _summary(plan, Report(), _phases(plan, session))
+            _summary(session, plan, _phases(plan, session))
             raise
         finally:
             stage.backends.close()
@@ -146,7 +150,7 @@ def _conclude(session: Session, plan: "Plan", report: "Report", form: str) -> in
                 entry.to_record() | {"phase": status.phase, "message": status.message or entry.decision.text}
             )
         emit({"runs": records}, form)
-    _summary(plan, report, phases)
+    _summary(session, plan, phases)
     for name in report.ran:
         if (ended := session.statuses.get(name)) is not None and ended.phase == "Failed":
             say(f"what {name} wrote: synapse logs {quote(name)}")
@@ -168,7 +172,7 @@ def _phases(plan: "Plan", session: Session) -> list[str]:
     return [status.phase for status in statuses if status is not None]
 
 
-def _summary(plan: "Plan", report: "Report", phases: list[str]) -> None:
+def _summary(session: Session, plan: "Plan", phases: list[str]) -> None:
     total = len(plan.entries)
     runs = f"{total} {'run' if total == 1 else 'runs'}"
     counted = ", ".join(f"{phases.count(phase)} {phase.lower()}" for phase in dict.fromkeys(phases))
@@ -176,8 +180,8 @@ def _summary(plan: "Plan", report: "Report", phases: list[str]) -> None:
         say(f"{runs}: {counted or 'not started'}")
     else:
         say(f"nothing to do: {runs} ({counted})" if phases else "nothing to do: no run was picked")
-    for file, names in plan.orphans.items():
-        say(f"{file} still has {', '.join(names)}, whose run is gone; --prune removes it")
+    for line in remains(plan.orphans, (run.name for run in session.runs)):
+        say(f"{line}; --prune removes it")
 
 
 def _hold_to(plan_file: str, plan: "Plan") -> None:
@@ -200,14 +204,19 @@ def _hold_to(plan_file: str, plan: "Plan") -> None:
 def _prune(session: Session, plan: "Plan", address: str | None) -> None:
     """Stop what is at work of the runs that are gone, and forget them."""
     from synapse_spec.engine.stop import stop
+    from synapse_spec.plugins.executors.ray.errors import ClusterUnreachable
 
     for file in session.files.values():
         gone = []
         for name in plan.orphans.pop(os.path.relpath(file.path), []):
-            if stop(name, file, session.workspace, address=address, hidden={}).phase == "Running":
-                say(f"{name} is still at work, so its status is kept")
-            else:
-                gone.append(name)
+            try:
+                if stop(name, file, session.workspace, address=address, hidden={}).phase != "Running":
+                    gone.append(name)
+                    continue
+                why = "is still at work"
+            except ClusterUnreachable as error:
+                why = f"may be at work still ({error.message})"
+            say(f"{name} {why}, so its status is kept")
         if gone:
             file.remove(gone)
             say(f"removed the status of {', '.join(gone)}")

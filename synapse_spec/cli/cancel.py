@@ -19,8 +19,7 @@ from synapse_spec.spec.model import Run
 def command(name: str, paths: tuple[str, ...], ray_address: str | None) -> int:
     """Stop run NAME of the specs at PATH (this folder by default); all its children if it has a matrix."""
     session = look_at(paths or (".",))  # what is at work can be stopped, also when specs are broken by now
-    runs = [run for run in session.runs if run.parent == name] or [session.named(name)]
-    codes = [_cancel(run, session, ray_address) for run in runs]
+    codes = [_cancel(run, session, ray_address) for run in session.meant(name)]
     return max(codes)
 
 

@@ -20,11 +20,11 @@ def command(name: str, paths: tuple[str, ...]) -> int:
     """Show what run NAME applied last against its spec now, as a unified diff; then what else has changed."""
     session = open_session(paths or (".",))
     run = session.named(name)
-    status = session.statuses.get(name) or RunStatus(name)
-    now = applied_spec(run, session.catalog.plugin(run.plugin), session.workspace, session.statuses)
+    status = session.statuses.get(run.name) or RunStatus(run.name)
+    now = applied_spec(run, session.catalog, session.workspace, session.statuses)
     for line in unified_diff(_lines(status.applied), _lines(now), "last applied", run.file.shown, lineterm=""):
         click.echo(style(line, {"-": "removed", "+": "added", "@": "place"}.get(line[0], "")))
-    say(f"{name}: {session.plan().entries[name].decision.text}")
+    say(f"{run.name}: {session.plan().entries[run.name].decision.text}")
     return OK
 
 

@@ -12,7 +12,7 @@ from synapse_spec.cli.exits import OK
 from synapse_spec.cli.output import emit, format_option, only_ours_on_stdout, say
 
 if TYPE_CHECKING:
-    from synapse_spec.spec.catalog import ActionFacts
+    from synapse_spec.spec.facts import ActionFacts
     from synapse_spec.spec.fields import Field
 
 _CODE = re.compile(r"[A-Za-z]{2}\d{1,4}")

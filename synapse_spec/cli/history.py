@@ -15,7 +15,7 @@ from synapse_spec.engine.status import RUNNING, RunStatus
 def command(name: str, paths: tuple[str, ...], form: str) -> int:
     """Show the last outcomes of run NAME of the specs at PATH (this folder by default), newest first."""
     session = look_at(paths or (".",))
-    session.named(name)
+    name = session.named(name).name
     status = session.statuses.get(name) or RunStatus(name)
     outcomes = list(status.outcomes)
     if status.phase == RUNNING:

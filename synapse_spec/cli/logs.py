@@ -9,6 +9,7 @@ import click
 from synapse_spec.cli.exits import INVALID, OK
 from synapse_spec.cli.output import say
 from synapse_spec.engine.locks import is_held
+from synapse_spec.spec.child_names import is_same, of_file
 from synapse_spec.spec.workspace import Workspace
 
 _POLL_SECONDS = 0.3
@@ -24,15 +25,22 @@ _POLL_SECONDS = 0.3
 def command(name: str, follow: bool, attempt: int | None, folder: str) -> int:
     """Show what run NAME wrote."""
     workspace = Workspace.of(Path(folder))
-    known = sorted(item.name for item in (workspace.home / "logs").glob("*")) if workspace.home.is_dir() else []
+    known = sorted(of_file(item.name) for item in workspace.logs.glob("*"))
     children = [item for item in known if item.startswith(f"{name}[")]
     for child in children:
         say(f"== {child}")
         _show(workspace, child, follow=follow, attempt=attempt)
-    if children or _show(workspace, name, follow=follow, attempt=attempt):
+    meant = next((item for item in known if is_same(name, item)), name)
+    if children or _show(workspace, meant, follow=follow, attempt=attempt):
         return OK
-    say(f"error: no log of run {name!r} in {workspace.root}" + (f"; there are {', '.join(known)}" if known else ""))
+    say(f"error: no log of run {name!r} in {workspace.root}{_hint(name, known)}")
     return INVALID
+
+
+def _hint(name: str, known: list[str]) -> str:
+    from synapse_spec.spec.graph import instead
+
+    return f"; {instead(name, known, 'there are')}" if known else ""
 
 
 def _show(workspace: Workspace, name: str, *, follow: bool, attempt: int | None) -> bool:

@@ -26,6 +26,7 @@ VERBS = {
     "explain": ("explain", "Explain a diagnostic, an action, a param, a field."),
     "set": ("set", "Change values in a spec, and keep its comments and layout."),
     "schema": ("schema", "Export JSON Schemas, or check that they are fresh."),
+    "cluster": ("cluster", "Keep a warm Ray on this machine."),
 }
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from synapse_spec.spec.diagnostics import Diagnostic, render_text
+from synapse_spec.spec.diagnostics import Diagnostic, render_text, width
 
 FORMATS = ("text", "json", "yaml")
 
@@ -100,14 +100,19 @@ def source_text(path: str) -> str | None:
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], styled: int | None = None) -> str:
     """Plain columns; column `styled` is coloured by its own words."""
-    widths = [max(len(row[i]) for row in (heads, *rows)) for i in range(len(heads))]
+    widths = [max(width(row[i]) for row in (heads, *rows)) for i in range(len(heads))]
     lines = []
     for row in (heads, *rows):
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        cells = [padded(cell, wide) for cell, wide in zip(row, widths, strict=True)]
         if styled is not None and row is not heads:
             cells[styled] = style(cells[styled], row[styled])
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
+
+
+def padded(text: str, columns: int) -> str:
+    """With blanks behind it, up to so many columns of a terminal: some characters take two."""
+    return text + " " * (columns - width(text))
 
 
 def duration(seconds: float | None) -> str:

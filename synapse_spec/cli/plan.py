@@ -9,6 +9,7 @@ import click
 from synapse_spec.cli.exits import OK, WOULD_RUN
 from synapse_spec.cli.output import emit, format_option, put, say, table
 from synapse_spec.cli.session import Selection, Session, open_session, selection
+from synapse_spec.engine.sweep import remains
 
 if TYPE_CHECKING:
     from synapse_spec.engine.plan import Plan
@@ -59,5 +60,5 @@ def show(plan: "Plan", session: Session, form: str) -> None:
             say(f"{entry.run.name} imports dynamically, so every file of its plugin counts as its code")
     steps = [entry.decision.step for entry in entries]
     say(", ".join(f"{steps.count(step)} to {step}" for step in dict.fromkeys(steps)) or "no runs")
-    for file, names in plan.orphans.items():
-        say(f"{file} still has {', '.join(names)}, whose run is gone; apply --prune removes it")
+    for line in remains(plan.orphans, (run.name for run in session.runs)):
+        say(f"{line}; apply --prune removes it")

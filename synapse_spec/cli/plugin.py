@@ -12,7 +12,8 @@ from typing import Any
 from synapse_spec.plugins.errors import ActionNotFoundError, PluginNotFoundError
 from synapse_spec.plugins.source import CONFIG_NAME
 from synapse_spec.spec import exported
-from synapse_spec.spec.catalog import ActionFacts, Catalog, PluginFacts
+from synapse_spec.spec.catalog import Catalog
+from synapse_spec.spec.facts import ActionFacts, PluginFacts
 from synapse_spec.spec.model import PluginRef
 from synapse_spec.spec.settings import read_settings
 from synapse_spec.spec.workspace import Workspace

@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from synapse_spec.cli.output import duration, own_stderr, style
+from synapse_spec.cli.output import duration, own_stderr, padded, style
 from synapse_spec.engine.status import TERMINAL, RunStatus
 from synapse_spec.plugins.events import Event, Metrics, Progress, render
 from synapse_spec.spec.model import Run
@@ -53,7 +53,7 @@ class PlainLines(AbstractContextManager["PlainLines"]):
 
     def line(self, name: str, text: str) -> None:
         with self._lock, suppress(OSError):  # that nobody looks any more is no reason to stop
-            click.echo(f"{name.ljust(self._width)} {text}", file=self._stream)
+            click.echo(f"{padded(name, self._width)} {text}", file=self._stream)
 
     def _due(self, name: str, event: Progress | Metrics) -> bool:
         if isinstance(event, Progress) and event.current == event.total:
@@ -102,7 +102,7 @@ class LiveBars(AbstractContextManager["LiveBars"]):
     def phase(self, run: Run, status: RunStatus) -> None:
         with self._lock:
             if status.phase == "Running" and run.name not in self._tasks:
-                self._tasks[run.name] = self._bars.add_task(run.name.ljust(self._width), total=None, told="")
+                self._tasks[run.name] = self._bars.add_task(padded(run.name, self._width), total=None, told="")
             if status.phase in TERMINAL and run.name in self._tasks:
                 self._bars.remove_task(self._tasks.pop(run.name))
         self._print(run.name, phase_words(status, run))
@@ -123,7 +123,7 @@ class LiveBars(AbstractContextManager["LiveBars"]):
         from rich.text import Text
 
         with suppress(OSError):
-            self._bars.console.print(Text.from_ansi(f"{name.ljust(self._width)} {text}"), soft_wrap=True)
+            self._bars.console.print(Text.from_ansi(f"{padded(name, self._width)} {text}"), soft_wrap=True)
 
 
 def phase_words(status: RunStatus, run: Run) -> str:

@@ -5,10 +5,9 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -19,9 +18,11 @@ from synapse_spec.engine.status import RunStatus
 from synapse_spec.engine.store import StatusFile
 from synapse_spec.spec.catalog import Catalog
 from synapse_spec.spec.diagnostics import InvalidSpec
+from synapse_spec.spec.graph import instead
 from synapse_spec.spec.index import Index
 from synapse_spec.spec.load import Loaded, first_file, load
 from synapse_spec.spec.model import Run
+from synapse_spec.spec.runs import meant
 from synapse_spec.spec.validate import validate
 from synapse_spec.spec.workspace import Workspace
 
@@ -81,18 +82,21 @@ class Session:
             InvalidSpec: There is none, but there are specs that cannot be read.
             click.UsageError: There is none.
         """
-        run = next((item for item in self.runs if item.name == name), None)
-        if run is not None:
-            return run
-        children = [item.name for item in self.runs if item.parent == name]
-        if children:
-            raise click.UsageError(f"run {name!r} has a matrix; name one of {', '.join(children)}")
-        if self.loaded.diagnostics:
+        found = self.meant(name)
+        if found[0].parent == name:
+            raise click.UsageError(f"run {name!r} has a matrix; name one of {', '.join(run.name for run in found)}")
+        return found[0]
+
+    def meant(self, name: str) -> list[Run]:
+        """The run of that name, in any spelling, or all children of the run with a matrix.
+
+        Raises:
+            InvalidSpec, click.UsageError: As `named`.
+        """
+        found = meant(name, self.runs)
+        if not found and self.loaded.diagnostics:
             raise InvalidSpec(self.loaded.diagnostics)
-        near = get_close_matches(name, [item.name for item in self.runs], 1)
-        names = ", ".join(item.name for item in self.runs) or "none"
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {names}"
-        raise click.UsageError(f"there is no run {name!r}; {hint}")
+        return found or _refused(name, self.runs)
 
     def keep(self, plan: Plan) -> None:
         """Write down what was found out, so that the next time is quicker."""
@@ -196,17 +200,14 @@ def look_at(paths: tuple[str, ...], picked: Selection = ALL) -> Session:
 
 def _select(loaded: Loaded, picked: Selection) -> list[Run]:
     by_name = {run.name: run for run in loaded.runs}
-    families: dict[str, list[str]] = {}
-    for run in loaded.runs:
-        families.setdefault(run.parent or run.name, []).append(run.name)
-    for name in picked.only:
-        if name not in by_name and name not in families and not loaded.broken:
-            raise click.UsageError(f"there is no run {name!r}; there are {', '.join(by_name) or 'none'}")
+    asked = {name: meant(name, loaded.runs) for name in picked.only}
+    for name, found in asked.items():
+        if not found and not loaded.broken:
+            _refused(name, loaded.runs)
     wanted = dict(_pair(item) for item in picked.selector)
     chosen = {run.name for run in loaded.runs if wanted.items() <= run.labels.items()}
     if picked.only:
-        needed, pending = set(), [child for name in picked.only for child in families.get(name, [name])]
-        pending = [name for name in pending if name in by_name]
+        needed, pending = set(), [run.name for found in asked.values() for run in found]
         while pending:
             name = pending.pop()
             if name not in needed:
@@ -214,6 +215,12 @@ def _select(loaded: Loaded, picked: Selection) -> list[Run]:
                 pending.extend(item for item in by_name[name].depends_on if item in by_name)
         chosen &= needed
     return [run for run in loaded.runs if run.name in chosen]
+
+
+def _refused(name: str, runs: list[Run]) -> NoReturn:
+    names = [run.name for run in runs]
+    hint = instead(name, names, "there are") if names else "there are none"
+    raise click.UsageError(f"there is no run {name!r}; {hint}")
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -49,13 +49,14 @@ def _bring_back(session: Session, address: str | None) -> None:
     from synapse_spec.engine.collect import Collector
     from synapse_spec.engine.secrets import read_secrets
 
-    collector = Collector(session.workspace, address)
-    with only_ours_on_stdout():
+    with only_ours_on_stdout(), Collector(session.workspace, address) as collector:
         for run in session.selected:
             if _is_open_job(session.statuses.get(run.name)):
                 hidden = read_secrets(run, lenient=True)  # whoever looks need not have the secrets
                 file = session.files[run.file.path]
                 session.statuses[run.name] = collector.collect(run.name, file, hidden)
+        for why in dict.fromkeys(collector.unreachable.values()):
+            say(f"not asked for its jobs: {why}")
 
 
 def _is_open_job(status: RunStatus | None) -> bool:

@@ -5,108 +5,40 @@ Called by the reconciler, on the main thread for local runs and on a worker thre
 
 import os
 import re
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from synapse_spec.engine import secrets, values
 from synapse_spec.engine.applied import applied_spec
-from synapse_spec.engine.backends import Backends, Cancel, Work
-from synapse_spec.engine.local import MainThread, ended
-from synapse_spec.engine.locks import run_lock
-from synapse_spec.engine.options import Options
+from synapse_spec.engine.backends import Cancel, Work
+from synapse_spec.engine.digest import code_of
+from synapse_spec.engine.local import ended
 from synapse_spec.engine.plan import ADOPT, RUN, SKIP, make_plan
 from synapse_spec.engine.provenance import provenance
 from synapse_spec.engine.results import stow
 from synapse_spec.engine.run_log import RunLog
-from synapse_spec.engine.status import INTERRUPTED, RUNNING, Attempt, Identity, RunStatus, Start
-from synapse_spec.engine.store import StatusFile
+from synapse_spec.engine.stage import Stage
+from synapse_spec.engine.status import FAILED, INTERRUPTED, RUNNING, SUBMITTED, Attempt, Identity, RunStatus, Start
 from synapse_spec.engine.times import timestamp
 from synapse_spec.plugins.config import text_of
 from synapse_spec.plugins.enums import ExecutionMode
 from synapse_spec.plugins.errors import PluginError
 from synapse_spec.plugins.events import Emit, Event, Metrics
 from synapse_spec.plugins.executors.ray.errors import ClusterUnreachable
-from synapse_spec.plugins.executors.ray.runtime_env import merge
+from synapse_spec.plugins.executors.ray.runtime_env import of_plugin
 from synapse_spec.plugins.outcome import ErrorInfo, Outcome
-from synapse_spec.spec.catalog import Catalog
 from synapse_spec.spec.model import Run
-from synapse_spec.spec.workspace import Workspace
 
 if TYPE_CHECKING:
     from synapse_spec.plugins.execution import Invocation
 
-# Another attempt would end the same way, or nobody wants one.
-_FINAL = frozenset({"InvalidParams", "PluginLoadFailed", INTERRUPTED})
-
-
-class Observer(Protocol):
-    """Is told what happens, from any thread."""
-
-    def phase(self, run: Run, status: RunStatus) -> None: ...
-
-    def event(self, run: Run, event: Event) -> None: ...
-
-    def note(self, run: Run, text: str) -> None: ...
-
-
-@dataclass(slots=True)
-class Stage:
-    """What attempts share.
-
-    Attributes:
-        environ: The environment as it was at the start: a local run at work lays its own over that of the process.
-        stop: Nothing new is started once it is set.
-        owned: Names of the runs whose lock this process holds.
-    """
-
-    workspace: Workspace
-    catalog: Catalog
-    files: dict[str, StatusFile]
-    statuses: dict[str, RunStatus]
-    backends: Backends
-    observer: Observer
-    options: Options
-    environ: dict[str, str] = field(default_factory=lambda: dict(os.environ))
-    main: MainThread = field(default_factory=MainThread)
-    stop: threading.Event = field(default_factory=threading.Event)
-    owned: set[str] = field(default_factory=set)
-
-    @property
-    def leave(self) -> threading.Event:
-        """The process is about to go: jobs are left running, what is cancelled counts as Interrupted."""
-        return self.backends.leave
-
-    def write(self, run: Run, status: RunStatus) -> RunStatus:
-        """Write the status and tell the observer."""
-        return self.change(run, lambda _: status)
-
-    def change(self, run: Run, change: Callable[[RunStatus], RunStatus]) -> RunStatus:
-        """Write what `change` makes of the status as it is stored now, and tell the observer."""
-        status = self.files[run.file.path].update(run.name, change)
-        self.statuses[run.name] = status
-        self.observer.phase(run, status)
-        return status
-
-    def performer(self, mode: ExecutionMode) -> Callable[[Work], Outcome | None]:
-        return self.main.perform if mode is ExecutionMode.LOCAL else self.backends.of(mode)
-
-    @contextmanager
-    def locked(self, run: Run) -> Iterator[None]:
-        with run_lock(self.workspace, run.name, wait=False, stop=self.stop):
-            # A request that nobody took was meant for an earlier attempt.
-            (self.workspace.cancels / run.name).unlink(missing_ok=True)
-            self.owned.add(run.name)
-            try:
-                yield
-            finally:
-                self.owned.discard(run.name)
+# Another attempt would end the same way, or nobody wants one; a job that is lost may have done its work.
+_FINAL = frozenset({"InvalidParams", "PluginLoadFailed", INTERRUPTED, "JobLost"})
 
 
 def reconcile(run: Run, stage: Stage, cancelled: Cancel) -> RunStatus:
-    """Bring one run up to date; its status when that is done, or when it goes on without us.
+    """Bring one run up to date; its status when that is done, or when it goes on without us, as a job that waits does.
 
     Raises:
         LockHeld: Another process is at it.
@@ -116,16 +48,19 @@ def reconcile(run: Run, stage: Stage, cancelled: Cancel) -> RunStatus:
         seen = stage.statuses.get(run.name) or RunStatus(run.name)
         stage.statuses[run.name] = stored = stage.files[run.file.path].get(run.name) or seen
         # The rest of the graph is settled as far as this run needs it, so it is decided as if it stood alone.
-        plan = make_plan([run], stage.catalog, stage.statuses, force=lambda name: name in stage.options.force)
+        forced = stage.options.force - stage.tries.keys()
+        plan = make_plan([run], stage.catalog, stage.statuses, force=lambda name: name in forced)
         entry = plan.entries[run.name]
-        if entry.decision.step == ADOPT:
-            return _followed(run, stage, stored, cancelled)
+        if entry.decision.step == ADOPT and entry.identity is not None:
+            status = _followed(run, stage, stored, cancelled)
+            return _retried(run, stage, status, entry.identity, cancelled)
         if entry.identity is not None and entry.decision.step == RUN and not _done(seen, stored, entry.identity):
             _supersede(stored, stage)
-            stage.backends.prepare(run.mode)
+            stage.backends.prepare(run)
             if stage.stop.is_set():  # reaching Ray takes seconds
                 return stored
-            return _attempts(run, stage, stored, entry.identity, cancelled)
+            status = _attempt(run, stage, stored, entry.identity, cancelled)
+            return _retried(run, stage, status, entry.identity, cancelled)
         free = stored.released() if entry.decision.step == SKIP else stored
         return free if free is stored else stage.write(run, free)
 
@@ -138,30 +73,34 @@ def _done(seen: RunStatus, stored: RunStatus, identity: Identity) -> bool:
     return stored.identity is not None and stored.identity.digest == identity.digest
 
 
-def _attempts(run: Run, stage: Stage, status: RunStatus, identity: Identity, cancelled: Cancel) -> RunStatus:
-    """Attempts until one succeeds, or there are no more to make."""
-    for failures in range(1, run.retry.limit + 2):
-        status = _attempt(run, stage, status, identity, cancelled)
-        hopeless = status.phase != "Failed" or status.reason in _FINAL
-        if hopeless or failures > run.retry.limit or stage.stop.is_set():
-            break
-        delay = run.retry.delay(failures)
+def _retried(run: Run, stage: Stage, status: RunStatus, identity: Identity, cancelled: Cancel) -> RunStatus:
+    """Further attempts, until one succeeds or there are no more to make."""
+    while _is_worth_another(run, status) and stage.tries[run.name] <= run.retry.limit and not stage.stop.is_set():
+        delay = run.retry.delay(stage.tries[run.name])
         stage.observer.note(run, f"next attempt in {delay:g} s")
         if cancelled.wait(delay):
             break
+        status = _attempt(run, stage, status, identity, cancelled)
     return status
+
+
+def _is_worth_another(run: Run, status: RunStatus) -> bool:
+    """Whether an attempt that ended like this is to be tried again."""
+    on = run.retry.on
+    return status.phase == FAILED and (status.reason not in _FINAL if on is None else status.reason in on)
 
 
 def _attempt(run: Run, stage: Stage, before: RunStatus, identity: Identity, cancelled: Cancel) -> RunStatus:
     """One attempt: the intent is on disk before anything is started."""
+    stage.tries[run.name] = stage.tries.get(run.name, 0) + 1
     number, handle = _next(run, stage, before, identity)
     plugin = stage.catalog.plugin(run.plugin)
     path = stage.workspace.log(run.name, number)
     start = Start(
         identity=identity,
-        applied=applied_spec(run, plugin, stage.workspace, stage.statuses),
+        applied=applied_spec(run, stage.catalog, stage.workspace, stage.statuses),
         mode=str(run.mode),
-        attempt=Attempt(number, handle, timestamp()),
+        attempt=Attempt(number, handle, timestamp(), cluster=stage.backends.cluster_of(run)),
         plugin={"code": plugin.code, "version": plugin.version},
         provenance=provenance(stage.workspace.root, run.mode),
         logs=str(path.relative_to(stage.workspace.root)),
@@ -178,7 +117,7 @@ def _next(run: Run, stage: Stage, before: RunStatus, identity: Identity) -> tupl
     while True:
         handle = f"synapse-{_slug(run.name)}-{identity.digest.removeprefix('sha256:')[:12]}-{number}"
         forced_job = run.name in stage.options.force and run.mode is ExecutionMode.JOB
-        if not forced_job or not stage.backends.jobs().known(handle):
+        if not forced_job or not stage.backends.jobs(run).known(handle):
             return number, handle
         number += 1
 
@@ -190,8 +129,9 @@ def _slug(name: str) -> str:
 
 def _followed(run: Run, stage: Stage, status: RunStatus, cancelled: Cancel) -> RunStatus:
     """A job that an earlier process submitted, or meant to, to its end."""
-    stage.backends.prepare(ExecutionMode.JOB)
-    stage.observer.phase(run, status)
+    if run.name not in stage.tries:
+        stage.tries[run.name] = 1
+        stage.observer.phase(run, status)
     with RunLog(stage.workspace.root / str(status.logs)) as log:
         return _settled(run, stage, status, log, cancelled)
 
@@ -206,12 +146,12 @@ def _settled(run: Run, stage: Stage, status: RunStatus, log: RunLog, cancelled: 
         stage.observer.event(run, event)
 
     outcome = _performed(run, stage, status, log.tee(track), cancelled)
+    status = stage.statuses[run.name]
     if outcome is None:
         return status
     if outcome.reason == "Cancelled" and stage.leave.is_set():
         outcome = ended(INTERRUPTED, outcome.metrics)
-    if outcome.error is not None:
-        log.write(outcome.error.traceback or f"{outcome.error.type}: {outcome.error.message}")
+    log.end(outcome)
     if outcome.ok:
         outcome = replace(outcome, result=stow(outcome.result, run.name, stage.workspace))
     # An attempt that was ended cannot tell its metrics itself.
@@ -225,15 +165,19 @@ def _performed(run: Run, stage: Stage, status: RunStatus, emit: Emit, cancelled:
         submitted = mode is ExecutionMode.JOB and _is_submitted(status, stage)
         hidden = secrets.read_secrets(run, stage.environ, lenient=submitted)
         masker = secrets.Masker(hidden)
+        plugin = stage.catalog.plugin(run.plugin)
         work = Work(
             run=run,
             invocation=None if submitted else _invocation(run, stage, status, hidden),
             handle=status.attempt.handle if status.attempt else "",
-            runtime_env=merge(stage.catalog.plugin(run.plugin).runtime_env, run.runtime_env),
-            metadata=_metadata(run, status),
+            cluster=status.attempt.cluster if status.attempt else None,
+            runtime_env=of_plugin(plugin, plugin.source, run.runtime_env),
+            code=code_of(plugin),
+            metadata=_metadata(run, status, stage.workspace.root),
             emit=masker.emit(emit),
             wait=stage.options.wait,
             cancelled=cancelled,
+            submitted=lambda: stage.record(run, RunStatus.submitted),
         )
         outcome = stage.performer(mode)(work)
     except (secrets.SecretMissing, values.ReferenceFailed) as error:
@@ -248,13 +192,15 @@ def _performed(run: Run, stage: Stage, status: RunStatus, emit: Emit, cancelled:
 
 
 def _is_submitted(status: RunStatus, stage: Stage) -> bool:
-    """Whether Ray knows the handle: then it runs already, and is followed instead of submitted."""
-    return status.attempt is not None and stage.backends.jobs().known(status.attempt.handle)
+    """Whether it is to be followed instead: Ray knows the handle, or knew it once and has lost it since."""
+    if status.attempt is None:
+        return False
+    return status.reason == SUBMITTED or stage.backends.jobs_with(status.attempt).known(status.attempt.handle)
 
 
-def _metadata(run: Run, status: RunStatus) -> dict[str, str]:
+def _metadata(run: Run, status: RunStatus, root: Path) -> dict[str, str]:
     commit = str(status.provenance.get("gitCommit", ""))
-    facts = {"run": run.name, "spec": run.file.path, "gitCommit": commit}
+    facts = {"run": run.name, "spec": os.path.relpath(run.file.path, root), "gitCommit": commit}
     if status.identity is not None and status.attempt is not None:
         facts |= {"digest": status.identity.digest, "attempt": str(status.attempt.number)}
     return facts
@@ -281,7 +227,7 @@ def _supersede(stored: RunStatus, stage: Stage) -> None:
     """Stop the job of an earlier digest that is still running: its result would be of no use."""
     if stored.phase != RUNNING or stored.mode != "job" or stored.attempt is None:
         return
-    jobs = stage.backends.jobs()
+    jobs = stage.backends.jobs_with(stored.attempt)
     if jobs.known(stored.attempt.handle):
         jobs.cancel(stored.attempt.handle)
         jobs.forget(stored.attempt.handle)

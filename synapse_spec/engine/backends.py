@@ -1,11 +1,13 @@
 """How tasks and jobs are performed on Ray, which is reached when a run first needs it. Used by `attempt`."""
 
-import os
 import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from synapse_spec.engine.clusters import Clusters
+from synapse_spec.engine.status import Attempt
+from synapse_spec.engine.waiting import WaitingJobs
 from synapse_spec.plugins.enums import ExecutionMode
 from synapse_spec.plugins.events import Emit
 from synapse_spec.plugins.outcome import ErrorInfo, Outcome
@@ -14,9 +16,7 @@ from synapse_spec.spec.workspace import Workspace
 
 if TYPE_CHECKING:
     from synapse_spec.plugins.execution import Invocation
-    from synapse_spec.plugins.executors.ray.cluster import Lease
     from synapse_spec.plugins.executors.ray.job import JobRunner
-    from synapse_spec.plugins.executors.ray.task import TaskPool
 
 
 class Cancel(threading.Event):
@@ -44,34 +44,42 @@ class Work:
         run: The run.
         invocation: What to perform; None when a job that was submitted earlier is only followed.
         handle: The attempt's handle; the submission id of a job.
-        runtime_env: Ray runtime_env, merged.
+        cluster: The name of the cluster that the attempt goes to; None for one without a name.
+        runtime_env: Ray runtime_env, with all that the plugin needs.
+        code: Identity of the plugin's code.
         metadata: For those who look at the Ray dashboard.
         emit: Takes the events.
         cancelled: Set when the attempt is to end.
         wait: Whether to wait for a job's end.
+        submitted: Called when Ray has taken a job.
     """
 
     run: Run
     invocation: "Invocation | None"
     handle: str
     runtime_env: dict[str, Any]
+    code: str
     metadata: dict[str, str]
     emit: Emit
+    cluster: str | None = None
     wait: bool = True
     cancelled: Cancel = field(default_factory=Cancel)
+    submitted: Callable[[], object] = lambda: None
 
 
 class Backends:
-    """The backend of each mode, and the cluster that two of them share.
+    """The backend of each mode, and the clusters that two of them use.
 
     Args:
-        workspace: Owns the embedded cluster's folder.
-        address: Of a Ray cluster; None for RAY_ADDRESS, else an embedded one.
-        modes: Those of the runs that may be performed; the embedded cluster needs its dashboard for jobs.
-        task_limit: The most actors at once.
+        workspace: Has the clusters' settings, and owns the embedded cluster's folder.
+        address: Of the cluster that all runs go to; None for those that they name, and the usual one.
+        uses: The modes of the runs that may be performed, each with the name of the run's cluster.
+        task_limit: The most actors of a cluster at once.
 
     Attributes:
+        task_limit: As above.
         leave: Set when the process is about to go: jobs are left running then.
+        waiting: Jobs that were submitted, and wait for resources.
     """
 
     def __init__(
@@ -79,95 +87,88 @@ class Backends:
         workspace: Workspace,
         address: str | None,
         *,
-        modes: Collection[ExecutionMode],
+        uses: Collection[tuple[ExecutionMode, str | None]],
         task_limit: int,
     ) -> None:
-        self._workspace = workspace
-        self._address = address
-        self._modes = modes
-        _import_early(modes)
-        self._task_limit = task_limit
+        _import_early({mode for mode, _ in uses})
+        self.task_limit = task_limit
         self.leave = threading.Event()
-        # Taken now: a local run at work lays its env, secrets included, over this process's.
-        self._environ = dict(os.environ)
-        self._fetched: list[str] = []
-        self._lock = threading.Lock()
-        self._lease: Lease | None = None
-        self._pool: TaskPool | None = None
-        self._jobs: JobRunner | None = None
+        jobs_on = {None if address else name for mode, name in uses if mode is ExecutionMode.JOB}
+        self._clusters = Clusters(workspace, address, jobs_on=jobs_on)
+        self.waiting = WaitingJobs()
+        self._fetched: list[tuple[JobRunner, str]] = []
 
     def of(self, mode: ExecutionMode) -> Callable[[Work], Outcome | None]:
         """What performs attempts of a mode on Ray."""
         return self._perform_job if mode is ExecutionMode.JOB else self._perform_task
 
-    def prepare(self, mode: ExecutionMode) -> None:
-        """Reach what the mode needs, before anything is written.
+    def prepare(self, run: Run) -> None:
+        """Reach what the run's mode needs, before anything is written.
 
         Raises:
-            ClusterUnreachable: Ray is not there.
+            ClusterUnreachable: Ray is not there, refuses us, or is of another version than tasks need.
         """
-        if mode is not ExecutionMode.LOCAL:
-            with self._lock:
-                self._reach()
+        if run.mode is ExecutionMode.TASK:
+            self._clusters.pool(self.cluster_of(run), self.task_limit)
+        elif run.mode is ExecutionMode.JOB:
+            self.jobs(run)
+
+    def cluster_of(self, run: Run) -> str | None:
+        """The name of the cluster that attempts of the run go to; None for one without a name."""
+        return None if run.mode is ExecutionMode.LOCAL else self._clusters.chosen(run.cluster)
+
+    def jobs(self, run: Run) -> "JobRunner":
+        """The jobs of the cluster that the run goes to. Raises ClusterUnreachable."""
+        return self._clusters.jobs(self.cluster_of(run))
+
+    def jobs_with(self, attempt: Attempt) -> "JobRunner":
+        """The jobs of the cluster that an attempt went to; none is started for it. Raises ClusterUnreachable."""
+        return self._clusters.jobs_with(attempt.cluster, attempt.handle)
 
     def close(self) -> None:
-        """End the actors and let go of the cluster; an embedded one goes too, unless jobs still run on it."""
-        if self._pool is not None:
-            self._pool.close()
-        if self._jobs is not None:
-            for handle in self._fetched:  # not before their statuses are written
-                self._jobs.forget(handle)
-        if self._lease is not None:
-            self._lease.release()
-
-    def jobs(self) -> "JobRunner":
-        """Raises ClusterUnreachable."""
-        from synapse_spec.plugins.executors.ray.job import JobRunner
-
-        with self._lock:
-            if self._jobs is None:
-                self._jobs = JobRunner(self._reach().cluster, self._workspace.ray, environ=self._environ)
-            return self._jobs
-
-    def _tasks(self) -> "TaskPool":
-        from synapse_spec.plugins.executors.ray.task import TaskPool
-
-        with self._lock:
-            if self._pool is None:
-                self._pool = TaskPool(self._reach().cluster, self._task_limit, environ=self._environ)
-            return self._pool
-
-    def _reach(self) -> "Lease":
-        from synapse_spec.plugins.executors.ray.cluster import reach
-
-        if self._lease is None:
-            self._workspace.ensure()
-            self._lease = reach(self._address, self._workspace.ray, dashboard=ExecutionMode.JOB in self._modes)
-        return self._lease
+        """End the actors and let go of the clusters; an embedded one goes too, unless jobs still run on it."""
+        for jobs, handle in self._fetched:  # not before their statuses are written
+            jobs.forget(handle)
+        self._clusters.close()
 
     def _perform_task(self, work: Work) -> Outcome:
         from synapse_spec.plugins.executors.ray.task import TaskOptions
 
         want = work.run.resources
-        options = TaskOptions(want.cpus, want.gpus, want.memory, want.custom, work.runtime_env, work.run.timeout)
+        options = TaskOptions(
+            want.cpus, want.gpus, want.memory, want.custom, work.runtime_env, work.run.timeout, work.code
+        )
         assert work.invocation is not None
-        return self._tasks().run(work.invocation, options, work.emit, work.cancelled)
+        pool = self._clusters.pool(work.cluster, self.task_limit)
+        return pool.run(work.invocation, options, work.emit, work.cancelled)
 
     def _perform_job(self, work: Work) -> Outcome | None:
-        jobs = self.jobs()
-        if work.invocation is not None:
+        from synapse_spec.plugins.executors.ray.job_follower import has_waited
+        from synapse_spec.plugins.executors.ray.jobs_api import TERMINAL
+
+        if work.invocation is None:
+            jobs = self._clusters.jobs_with(work.cluster, work.handle)
+        else:
             from synapse_spec.plugins.executors.ray.job import JobOptions
 
+            jobs = self._clusters.jobs(work.cluster)
             want = work.run.resources
-            options = JobOptions(want.cpus, want.gpus, want.memory, want.custom, work.runtime_env, work.metadata)
+            options = JobOptions(
+                want.cpus, want.gpus, want.memory, want.custom, work.runtime_env, work.metadata, work.run.timeout
+            )
             jobs.submit(work.handle, work.invocation, options)
-        if not work.wait and not has_ended(jobs, work.handle):
-            return None
-        outcome = jobs.follow(work.handle, work.emit, work.cancelled, work.run.timeout)
+            work.submitted()
+        if not work.cancelled.is_set() and (info := jobs.info(work.handle)) is not None:
+            pending = info["status"] == "PENDING" and not has_waited(info, work.run.pending_timeout)
+            if work.wait and pending:
+                self.waiting.add(work.run.name, jobs, work.handle, work.run.pending_timeout)
+            if pending or (not work.wait and info["status"] not in TERMINAL):
+                return None
+        outcome = jobs.follow(work.handle, work.emit, work.cancelled, work.run.pending_timeout)
         if outcome is None and not self.leave.is_set():
             outcome = stop_job(jobs, work.handle, lambda event: None)
         if outcome is not None:
-            self._fetched.append(work.handle)
+            self._fetched.append((jobs, work.handle))
         return outcome
 
 

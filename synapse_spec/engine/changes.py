@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from synapse_spec.spec import references
@@ -10,7 +11,7 @@ from synapse_spec.spec import references
 MISSING = object()
 
 _LONGEST = 40  # characters of a value
-_FIELDS = ("action", "matrix", "params", "env", "runtimeEnv")
+_FIELDS = ("action", "entrypoint", "matrix", "params", "env", "runtimeEnv")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,9 @@ class Change:
     new: Any = None
 
     def __str__(self) -> str:
-        return f"{self.path} {_shown(self.old)} -> {_shown(self.new)}" if self.part == "spec" else self.path
+        if self.part != "spec":
+            return self.path
+        return f"{self.path} {_shown(self.old, self.new)} -> {_shown(self.new, self.old)}"
 
     def to_record(self) -> dict[str, Any]:
         old, new = (None if value is MISSING else value for value in (self.old, self.new))
@@ -40,50 +43,38 @@ def field_changes(applied: dict[str, Any], now: dict[str, Any]) -> Iterator[Chan
     """Fields that differ, mappings key by key.
 
     Args:
-        applied: What was applied last, with references resolved.
+        applied: What was applied last, with references resolved, and as they were written under `references`.
         now: What would be computed, with references as they are written.
     """
-    pending = [(name, applied.get(name, {}), now.get(name, {})) for name in reversed(_FIELDS)]
+    written = applied.get("references", {})
+    # The entrypoint is that of the action, which says it all where it is another.
+    fields = [name for name in _FIELDS if name != "entrypoint" or applied.get("action") == now.get("action")]
+    pending = [(name, applied.get(name, {}), now.get(name, {}), written.get(name, {})) for name in reversed(fields)]
     while pending:  # a loop, since 1,000 levels are allowed
-        path, old, new = pending.pop()
+        path, old, new, was = pending.pop()
+        if not isinstance(was, dict):
+            old = was
         if isinstance(old, dict) and isinstance(new, dict):
-            keys = [*new, *(key for key in old if key not in new)]
-            pending.extend((f"{path}.{key}", old.get(key, MISSING), new.get(key, MISSING)) for key in reversed(keys))
-        elif not _may_stand_for(new, old):
+            for key in reversed([*new, *(key for key in old if key not in new)]):
+                pending.append((f"{path}.{key}", old.get(key, MISSING), new.get(key, MISSING), was.get(key, {})))
+        elif MISSING in (old, new) or json.dumps(old, sort_keys=True) != json.dumps(new, sort_keys=True):
             yield Change("spec", path, old, new)
 
 
-def _may_stand_for(written: Any, value: Any) -> bool:
-    """Whether a value that was applied is the one that is written, or may be what its references gave."""
-    pending = [(written, value)]
-    while pending:
-        new, old = pending.pop()
-        if isinstance(new, list) and isinstance(old, list) and len(new) == len(old):
-            pending.extend(zip(new, old, strict=True))
-        elif isinstance(new, dict) and isinstance(old, dict) and new.keys() == old.keys():
-            pending.extend((new[key], old[key]) for key in new)
-        elif isinstance(new, str) and "${{" in new and old is not MISSING:
-            if not (references.is_whole(new) or (isinstance(old, str) and _fits(new, old))):
-                return False
-        elif repr(new) != repr(old):  # 1, 1.0 and true are equal to Python, and are three values
-            return False
-    return True
+def _shown(value: Any, other: Any) -> str:
+    """A value for people; of a long one the part where it begins to differ from the other."""
+    text = _text(value)
+    if len(text) <= _LONGEST:
+        return text
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(text, _text(other), strict=False)))
+    start = max(0, same - _LONGEST // 4) if same > _LONGEST // 2 else 0
+    shown = text[start : start + _LONGEST - 3]
+    return f"{'...' * (start > 0)}{shown}{'...' * (start + len(shown) < len(text))}"
 
 
-def _fits(written: str, text: str) -> bool:
-    """Whether a text has all that is written around references, in order."""
-    first, *inner, last = references.resolve(written, lambda _: "\0").split("\0")
-    start, end = len(first), len(text) - len(last)
-    for piece in inner:
-        found = text.find(piece, start, end)
-        if found < 0:
-            return False
-        start = found + len(piece)
-    return start <= end and text.startswith(first) and text.endswith(last)
-
-
-def _shown(value: Any) -> str:
+def _text(value: Any) -> str:
     if value is MISSING:
         return "(not set)"
-    text = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+    if isinstance(value, str):
+        return value if references.is_whole(value) else repr(value)
+    return json.dumps(value, ensure_ascii=False)

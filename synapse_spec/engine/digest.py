@@ -12,7 +12,8 @@ from typing import Any
 from synapse_spec.engine.status import Identity, RunStatus
 from synapse_spec.plugins.executors.ray.runtime_env import merge
 from synapse_spec.spec import references
-from synapse_spec.spec.catalog import ActionFacts, Catalog, PluginFacts
+from synapse_spec.spec.catalog import Catalog
+from synapse_spec.spec.facts import ActionFacts, PluginFacts
 from synapse_spec.spec.model import Run, Secret
 
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str).encode
@@ -21,6 +22,11 @@ _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=F
 def sha256(value: Any) -> str:
     """Digest of a JSON-compatible value; the order of keys does not matter."""
     return f"sha256:{hashlib.sha256(_encode(value).encode()).hexdigest()}"
+
+
+def code_of(plugin: PluginFacts) -> str:
+    """The identity of the code of all actions of the plugin that are known."""
+    return sha256({name: known.code for name, known in plugin.actions.items()})
 
 
 def computed(run: Run, plugin: PluginFacts, action: ActionFacts) -> dict[str, Any]:

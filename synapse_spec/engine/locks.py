@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 
+from synapse_spec.spec.child_names import as_file
 from synapse_spec.spec.workspace import Workspace
 
 _POLL_SECONDS = 0.2
@@ -24,7 +25,7 @@ class LockHeld(Exception):
 
 
 def lock_path(workspace: Workspace, name: str) -> Path:
-    return workspace.locks / f"{name}.lock"
+    return workspace.locks / f"{as_file(name)}.lock"
 
 
 @contextmanager

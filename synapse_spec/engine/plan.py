@@ -80,10 +80,11 @@ class Planned:
         return ExecutionMode.JOB if self.decision.step == ADOPT else self.run.mode
 
     @property
-    def modes(self) -> set[ExecutionMode]:
-        """The modes that carrying it out takes: a job of an earlier digest that still runs is stopped first."""
-        superseded = self.status.phase == RUNNING and self.status.mode == "job"
-        return {self.mode, ExecutionMode.JOB} if superseded else {self.mode}
+    def uses(self) -> set[tuple[ExecutionMode, str | None]]:
+        """The modes that carrying it out takes, with the clusters: a job of an earlier digest is stopped first."""
+        at_work = self.status.attempt if self.status.phase == RUNNING and self.status.mode == "job" else None
+        uses = {(self.run.mode, self.run.cluster)} if self.decision.step != ADOPT else set()
+        return uses | {(ExecutionMode.JOB, at_work.cluster)} if at_work is not None else uses
 
     @property
     def writes(self) -> bool:

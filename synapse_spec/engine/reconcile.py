@@ -5,17 +5,17 @@ it. So task and job runs go on while a local run is busy. Called by `apply`.
 """
 
 import math
-import os
 import queue
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from synapse_spec.engine.attempt import Stage, reconcile
+from synapse_spec.engine.attempt import reconcile
 from synapse_spec.engine.backends import Cancel
 from synapse_spec.engine.locks import LockHeld, is_held
 from synapse_spec.engine.options import Report
 from synapse_spec.engine.plan import BLOCK, SKIP, SUSPEND, WAIT, Plan, Planned
+from synapse_spec.engine.stage import Stage
 from synapse_spec.engine.status import BLOCKED, CANCELLED, FAILED, INTERRUPTED, RUNNING, RunStatus
 from synapse_spec.engine.sweep import parent_of
 from synapse_spec.engine.times import timestamp
@@ -26,14 +26,15 @@ from synapse_spec.spec.diagnostics import InvalidSpec
 from synapse_spec.spec.model import Run
 
 _WATCH_SECONDS = 0.2
-# Each waiting job costs a thread and a request a second.
-_MOST_JOBS = 32
+# Each job at work costs a thread while it is followed, one that waits for resources does not.
+_MOST_JOBS = 64
 
 
 class Reconciler:
     """Carries out one plan; used once, on the main thread.
 
-    A run that is due is pending until it is started, then working until it ends. `_lock` guards which is where.
+    A run that is due is pending until it is started, then working until it ends; one whose job waits for resources is
+    pending again. `_lock` guards which is where.
     """
 
     def __init__(self, plan: Plan, stage: Stage) -> None:
@@ -44,11 +45,12 @@ class Reconciler:
         self._pending = {entry.run.name: entry for entry in plan.due}
         self._working: dict[str, Cancel] = {}
         self._held: set[str] = set()  # pending, and another process was at it when we looked
+        self._submitted: set[str] = set()  # pending, and its job waits, or did when we last looked
         self._open_ended: set[str] = set()  # not pending, and it is not known how it ends
         self._local: queue.SimpleQueue[Planned | None] = queue.SimpleQueue()
         self._defect: BaseException | None = None
         self._pools = {
-            ExecutionMode.TASK: ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="synapse-task"),
+            ExecutionMode.TASK: ThreadPoolExecutor(stage.backends.task_limit, thread_name_prefix="synapse-task"),
             ExecutionMode.JOB: ThreadPoolExecutor(_MOST_JOBS, thread_name_prefix="synapse-job"),
         }
 
@@ -67,6 +69,9 @@ class Reconciler:
 
     def _work_off(self) -> None:
         watcher = threading.Thread(target=self._watch, name="synapse-watch", daemon=True)
+        waiting = self._stage.backends.waiting
+        waiting.on_moved = lambda name: self._advance()
+        waiting.on_note = lambda name, text: self._stage.observer.note(self._plan.entries[name].run, text)
         watcher.start()
         try:
             self._advance()
@@ -79,7 +84,7 @@ class Reconciler:
             self._stage.stop.set()
             watcher.join()
             for pool in self._pools.values():
-                pool.shutdown(wait=True, cancel_futures=True)
+                pool.shutdown(wait=True)  # what has not begun finds that it is to end
         if self._defect is not None:
             raise self._defect
         if self._stage.main.stopped:
@@ -124,9 +129,11 @@ class Reconciler:
         """Start or block one run, unless it has to wait."""
         name = entry.run.name
         unready = [item for item in entry.run.depends_on if item in self._plan.entries and not self._is_ready(item)]
-        if name in self._held or any(item in self._pending or item in self._working for item in unready):
+        if name in self._held or name in self._stage.backends.waiting:
             return
-        if self._at_work_beside(entry.run) >= (entry.run.max_parallel or math.inf):
+        if any(item in self._pending or item in self._working for item in unready):
+            return
+        if name not in self._submitted and self._at_work_beside(entry.run) >= (entry.run.max_parallel or math.inf):
             return
         del self._pending[name]
         if not unready:
@@ -137,8 +144,9 @@ class Reconciler:
             self._open_ended.add(name)
 
     def _at_work_beside(self, run: Run) -> int:
-        """How many siblings of a child are at work."""
-        return sum(parent_of(name) == run.parent for name in self._working) if run.parent else 0
+        """How many siblings of a child are at work, or are jobs that wait."""
+        at_work = self._working.keys() | self._submitted
+        return sum(parent_of(name) == run.parent for name in at_work) if run.parent else 0
 
     def _is_ready(self, name: str) -> bool:
         status = self._stage.statuses.get(name)
@@ -149,7 +157,7 @@ class Reconciler:
         return (self._stage.statuses.get(name) or RunStatus(name)).phase
 
     def _start(self, entry: Planned) -> None:
-        self._working[entry.run.name] = Cancel()
+        self._working.setdefault(entry.run.name, Cancel())
         if entry.mode is ExecutionMode.LOCAL:
             self._local.put(entry)
         else:
@@ -168,18 +176,21 @@ class Reconciler:
 
     def _one(self, entry: Planned) -> None:
         run, again, cancel = entry.run, False, self._working[entry.run.name]
-        if cancel.is_set():  # a sibling failed before it was started
-            self._ended(entry, again=False)
+        if cancel.is_set() and (run.name not in self._submitted or self._stage.leave.is_set()):
+            self._ended(entry, again=False)  # it was to end before it was started
             return
         try:
             status = reconcile(run, self._stage, cancel)
             if status.phase == RUNNING:
-                self._open_ended.add(run.name)
+                again = self._stage.options.wait and status.mode == "job" and not self._stage.leave.is_set()
+                (self._submitted if again else self._open_ended).add(run.name)
             if status.phase in (FAILED, CANCELLED):
                 self._stop_after(run)
         except LockHeld:
             again = self._stage.options.wait
-            if not again:
+            if again:
+                self._held.add(run.name)
+            else:
                 self._report.locked.append(run.name)
                 self._open_ended.add(run.name)
         except ClusterUnreachable as error:
@@ -199,7 +210,8 @@ class Reconciler:
         elif run.fail_fast:
             with self._lock:
                 for name in [name for name in (*self._pending, *self._working) if parent_of(name) == run.parent]:
-                    self._pending.pop(name, None)
+                    if name not in self._submitted:
+                        self._pending.pop(name, None)
                     if name != run.name:
                         self._end(name)
 
@@ -216,11 +228,13 @@ class Reconciler:
 
     def _ended(self, entry: Planned, *, again: bool) -> None:
         with self._lock:
-            del self._working[entry.run.name]
+            cancel = self._working.pop(entry.run.name)
             if again:
                 self._pending[entry.run.name] = entry
-                self._held.add(entry.run.name)
+                if cancel.is_set():  # since it was let go of
+                    self._end(entry.run.name)
             else:
+                self._submitted.discard(entry.run.name)
                 self._report.ran.append(entry.run.name)
             self._advance()
 
@@ -245,18 +259,25 @@ class Reconciler:
 
     def _requested(self) -> list[str]:
         """Runs of ours that someone asked to cancel; the request is taken away."""
-        folder = self._stage.workspace.cancels
-        names = [name for name in list(self._stage.owned) if (folder / name).exists()]
+        request = self._stage.workspace.cancel
+        names = [name for name in list(self._stage.owned) if request(name).exists()]
         for name in names:
-            (folder / name).unlink(missing_ok=True)
+            request(name).unlink(missing_ok=True)
         return names
 
     def _end(self, name: str) -> None:
         why = INTERRUPTED if self._stage.leave.is_set() else "Cancelled"
-        cancel = self._working.get(name)
-        if cancel is not None:
-            cancel.request(why)
-            self._stage.main.end(name, why)
+        with self._lock:
+            submitted = self._pending.pop(name, None) if name in self._submitted else None
+            if submitted is not None:  # it is taken up again, to be ended
+                self._stage.backends.waiting.discard(name)
+                self._working[name] = Cancel()
+            cancel = self._working.get(name)
+            if cancel is not None:
+                cancel.request(why)
+                self._stage.main.end(name, why)
+            if submitted is not None:
+                self._start(submitted)
 
     def _end_all(self) -> None:
         """End what is at work; jobs only if a failure is to stop everything."""
@@ -264,6 +285,7 @@ class Reconciler:
             if self._stage.main.stopped or self._report.gave_up:
                 self._stage.leave.set()
             self._stage.stop.set()
-            for name in list(self._working):
+            waiting = () if self._stage.leave.is_set() else self._submitted
+            for name in {*self._working, *waiting}:
                 self._end(name)
             self._local.put(None)

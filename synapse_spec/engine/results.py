@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 from synapse_spec.engine.store import replace_file
+from synapse_spec.spec.child_names import as_file
 from synapse_spec.spec.workspace import Workspace
 
 MAX_INLINE_BYTES = 256 * 1024
@@ -19,7 +20,7 @@ def stow(result: Any, key: str, workspace: Workspace) -> Any:
     if len(data) <= MAX_INLINE_BYTES:
         return result
     digest = hashlib.sha256(data).hexdigest()
-    path = workspace.home / "results" / key / f"{digest[:16]}.json"
+    path = workspace.home / "results" / as_file(key) / f"{digest[:16]}.json"
     replace_file(path, text)
     return {"file": str(path.relative_to(workspace.root)), "sha256": digest, "bytes": len(data)}
 

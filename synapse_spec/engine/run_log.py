@@ -4,6 +4,7 @@ import threading
 from pathlib import Path
 
 from synapse_spec.plugins.events import Emit, Event, render
+from synapse_spec.plugins.outcome import Outcome
 
 
 class RunLog:
@@ -23,6 +24,11 @@ class RunLog:
     def write(self, line: str) -> None:
         with self._lock:
             self._file.write(f"{line.rstrip()}\n")
+
+    def end(self, outcome: Outcome) -> None:
+        """Write what went wrong, if anything did."""
+        if outcome.error is not None:
+            self.write(outcome.error.traceback or f"{outcome.error.type}: {outcome.error.message}")
 
     def tee(self, emit: Emit) -> Emit:
         """An `emit` that writes the event here first."""

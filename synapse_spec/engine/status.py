@@ -6,7 +6,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from synapse_spec.engine.times import seconds_between
+from synapse_spec.engine.times import seconds_between, widened
 from synapse_spec.plugins.outcome import ErrorInfo, Outcome
 from synapse_spec.spec.model import API_VERSION
 
@@ -17,7 +17,7 @@ PHASES = ("Pending", "Running", "Succeeded", "Failed", "Cancelled", "Suspended",
 PENDING, RUNNING, SUCCEEDED, FAILED, CANCELLED, SUSPENDED, BLOCKED = PHASES
 TERMINAL = frozenset({SUCCEEDED, FAILED, CANCELLED})
 HELD = frozenset({SUSPENDED, BLOCKED})
-COMPLETED, INTERRUPTED = "Completed", "Interrupted"
+COMPLETED, INTERRUPTED, SUBMITTED = "Completed", "Interrupted", "Submitted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class Attempt:
     Attributes:
         handle: The Ray submission id of a job; names the attempt in the other modes.
         outcome: The reason of its Outcome; None until it is known.
+        cluster: The name of the Ray cluster that it went to; None for one without a name.
     """
 
     number: int
@@ -35,6 +36,7 @@ class Attempt:
     finished_at: str | None = None
     seconds: float | None = None
     outcome: str | None = None
+    cluster: str | None = None
 
     @property
     def phase(self) -> str:
@@ -123,11 +125,16 @@ class RunStatus:
             requested=start.requested,
         )
 
+    def submitted(self) -> "RunStatus":
+        """Ray has taken the job: if it should know it no more, the job is lost, and was not merely never submitted."""
+        return replace(self, reason=SUBMITTED)
+
     def finished(self, outcome: Outcome, now: str) -> "RunStatus":
         """The attempt ended; Succeeded, Cancelled or Failed follows from the outcome's reason."""
         assert self.attempt is not None
-        seconds = round(seconds_between(self.attempt.started_at, now), 3)
-        attempt = replace(self.attempt, finished_at=now, seconds=seconds, outcome=outcome.reason)
+        start, now = widened(outcome.span, self.attempt.started_at, now)
+        seconds = round(seconds_between(start, now), 3)
+        attempt = replace(self.attempt, started_at=start, finished_at=now, seconds=seconds, outcome=outcome.reason)
         error = None
         if not outcome.ok:
             told = outcome.error or ErrorInfo(outcome.reason, "")
@@ -254,15 +261,6 @@ def document_of(name: str, status: dict[str, Any]) -> dict[str, Any]:
     return {"apiVersion": API_VERSION, "kind": "RunStatus", "metadata": {"name": name}, "status": status}
 
 
-def timeless(document: dict[str, Any]) -> dict[str, Any]:
-    """The stored form without the times we set: a change of these alone is no reason to rewrite a file."""
-    status = {key: value for key, value in document["status"].items() if key != "conditions"}
-    if "attempt" in status:
-        times = ("startedAt", "finishedAt", "durationSeconds")
-        status["attempt"] = {key: value for key, value in status["attempt"].items() if key not in times}
-    return {**document, "status": status}
-
-
 def _said(error: ErrorInfo | None, reason: str) -> str:
     if error is None:
         return ""
@@ -271,17 +269,15 @@ def _said(error: ErrorInfo | None, reason: str) -> str:
 
 def _clipped(text: str) -> str:
     """Both ends of a text that is too long."""
-    left_out = len(text) - LONGEST_TEXT
-    if left_out <= 0:
-        return text
-    half = LONGEST_TEXT // 2
-    return f"{text[:half]}\n... {left_out:,} characters left out ...\n{text[-half:]}"
+    left_out, half = len(text) - LONGEST_TEXT, LONGEST_TEXT // 2
+    return text if left_out <= 0 else f"{text[:half]}\n... {left_out:,} characters left out ...\n{text[-half:]}"
 
 
 def _attempt_stored(attempt: Attempt) -> dict[str, Any]:
     stored = {
         "number": attempt.number,
         "handle": attempt.handle,
+        "cluster": attempt.cluster,
         "startedAt": attempt.started_at,
         "finishedAt": attempt.finished_at,
         "durationSeconds": attempt.seconds,
@@ -298,4 +294,5 @@ def _attempt_read(stored: dict[str, Any]) -> Attempt:
         finished_at=stored.get("finishedAt"),
         seconds=stored.get("durationSeconds"),
         outcome=stored.get("outcome"),
+        cluster=stored.get("cluster"),
     )

@@ -22,6 +22,7 @@ _ATTEMPT = _object(
     {
         "number": _COUNT,
         "handle": _TEXT,
+        "cluster": _TEXT,
         "startedAt": _TIME,
         "finishedAt": _TIME,
         "durationSeconds": _SECONDS,

@@ -20,8 +20,11 @@ def stop(
         name: The run; its spec may be gone.
         file: Where its status is.
         workspace: Where it runs.
-        address: The Ray cluster that a job was submitted to; None for the usual one.
+        address: The Ray cluster that a job was submitted to; None for the one of its attempt.
         hidden: Values of its secrets, which its log and result are not to show.
+
+    Raises:
+        ClusterUnreachable: Its job's cluster cannot be asked.
     """
     if is_held(workspace, name):
         _ask_owner(name, workspace)
@@ -29,13 +32,14 @@ def stop(
     if status.phase == RUNNING and status.mode == "job" and not is_held(workspace, name):
         from synapse_spec.engine.collect import Collector
 
-        return Collector(workspace, address).collect(name, file, hidden, stop=True)
+        with Collector(workspace, address) as collector:
+            return collector.collect(name, file, hidden, stop=True)
     return status
 
 
 def _ask_owner(name: str, workspace: Workspace) -> None:
     """Leave a request for the process that is at the run, and wait until it has let go."""
-    request = workspace.cancels / name
+    request = workspace.cancel(name)
     request.parent.mkdir(parents=True, exist_ok=True)
     request.touch()
     deadline = time.monotonic() + WAIT_SECONDS

@@ -9,9 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from synapse_spec.engine.status import RunStatus, timeless
+from synapse_spec.engine.status import RunStatus
 from synapse_spec.engine.status_rows import from_row, to_row
-from synapse_spec.engine.sweep import groups, parent_of, scattered, stored
+from synapse_spec.engine.sweep import Turned, groups, parent_of, scattered, stored, turned
 from synapse_spec.plugins import yaml
 from synapse_spec.plugins.files import State, state_of
 from synapse_spec.spec.diagnostics import Diagnostic, InvalidSpec
@@ -40,6 +40,7 @@ class StatusFile:
         self._state: State | None = None
         self._documents: dict[str, dict[str, Any]] = {}
         self._texts: dict[tuple[int, ...], str] = {}
+        self._turned: dict[str, Turned] = {}
 
     @property
     def path(self) -> Path:
@@ -123,25 +124,41 @@ class StatusFile:
             state = _state(self._path)
             if state == self._state:
                 return
-            documents = {} if state is None else _parsed(self.path, self.path.read_bytes())
+            documents = [] if state is None else _parsed(self.path, self.path.read_bytes())
         except OSError as error:
             raise _unusable(self.path, f"cannot be read: {error.strerror}") from None
-        self._state, self._documents, self._texts = state, documents, {}
+        self._state, self._texts, self._turned = state, {}, turned(documents)
+        self._documents = {document["metadata"]["name"]: document for document in scattered(documents)}
 
     def _write(self, documents: dict[str, dict[str, Any]]) -> None:
         rank = {name: index for index, name in enumerate(self.order)}
         documents = dict(sorted(documents.items(), key=lambda item: rank.get(item[0], len(rank))))
         # What has not changed is the same object, and need not be written out anew.
-        texts = {}
+        texts, now = {}, dict(self._turned)
         for group in groups(documents.values()):
             key = tuple(map(id, group))
-            texts[key] = self._texts.get(key) or yaml.dump(stored(group, rank))
+            if key not in self._texts:
+                document = stored(group, rank, now)
+                now |= turned([document])
+                self._texts[key] = yaml.dump(document)
+            texts[key] = self._texts[key]
         text = HEADER + "---\n".join(texts.values())
         if documents and not (self.path.exists() and self.path.read_text(encoding="utf-8") == text):
             replace_file(self.path, text)
         elif not documents:
             self.path.unlink(missing_ok=True)
         self._state, self._documents, self._texts = _state(self._path), documents, texts
+        parents = set(map(parent_of, documents))
+        self._turned = {name: known for name, known in now.items() if name in parents}
+
+
+def timeless(document: dict[str, Any]) -> dict[str, Any]:
+    """The stored form without the times we set: a change of these alone is no reason to rewrite a file."""
+    status = {key: value for key, value in document["status"].items() if key != "conditions"}
+    if "attempt" in status:
+        times = ("startedAt", "finishedAt", "durationSeconds")
+        status["attempt"] = {key: value for key, value in status["attempt"].items() if key not in times}
+    return {**document, "status": status}
 
 
 def _state(path: str) -> State | None:
@@ -151,10 +168,10 @@ def _state(path: str) -> State | None:
         return None
 
 
-def _parsed(path: Path, data: bytes) -> dict[str, dict[str, Any]]:
-    """The documents of a status file by run."""
+def _parsed(path: Path, data: bytes) -> list[dict[str, Any]]:
+    """The documents of a status file, however large it is: what we wrote, we read."""
     try:
-        documents = [item for item in yaml.parse(data) if item is not None]
+        documents = [item for item in yaml.parse(data, most_bytes=None) if item is not None]
     except yaml.YamlError as error:
         from synapse_spec.spec.syntax import diagnosed
 
@@ -165,7 +182,7 @@ def _parsed(path: Path, data: bytes) -> dict[str, dict[str, Any]]:
             problem = next(_validator().iter_errors(document))
             place = ".".join(map(str, problem.instance_path)) or "a document"
             raise _unusable(path, f"this is no status file of synapse: {place}: {problem.message}")
-    return {document["metadata"]["name"]: document for document in scattered(documents)}
+    return documents
 
 
 def replace_file(path: Path, text: str) -> None:

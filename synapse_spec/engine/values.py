@@ -59,7 +59,8 @@ def _result(reference: references.Reference, run: Run, workspace: Workspace, sta
             children = [name for name in run.inputs if parent_of(name) == reference.run]
             found: Any = [fetch(statuses[name].result, workspace) for name in children]
         else:
-            found = fetch(statuses[str(reference.run)].result, workspace)
+            name = run.aliases.get(str(reference.run), str(reference.run))
+            found = fetch(statuses[name].result, workspace)
         # A copy: an action may change what it is given, and the result is not its own.
         return copy.deepcopy(references.dig(found, reference.parts[3:]))
     except LookupError as error:

@@ -8,7 +8,6 @@ inside `execute`. Called by discovery and by `execution.perform`.
 import importlib
 import os
 import sys
-import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,13 +17,14 @@ from typing import Any
 
 from synapse_spec.plugins.errors import PluginLoadError
 from synapse_spec.plugins.namespace import SOURCE_MARK, Namespace, belongs, namespace_of
+from synapse_spec.plugins.process_state import ProcessState
 from synapse_spec.plugins.source import PluginSource
 
-__all__ = ["active", "belongs", "load_module", "load_object", "own_part", "process_state", "source_of"]
+__all__ = ["active", "belongs", "is_active", "load_module", "load_object", "own_part", "process_state", "source_of"]
 
 _active: list[Namespace] = []
 # sys.modules, sys.path, os.environ and the working directory are the process's: one plugin at a time may hold them.
-process_state = threading.RLock()
+process_state = ProcessState()
 
 
 @contextmanager
@@ -41,6 +41,11 @@ def active(source: PluginSource | None) -> Iterator[None]:
         else:
             with _swapped_in(namespace_of(source)):
                 yield
+
+
+def is_active(source: PluginSource) -> bool:
+    """Whether `source` is the plugin that imports find, with its files as they were when it was loaded."""
+    return bool(_active) and _active[-1] is namespace_of(source)
 
 
 @contextmanager
@@ -86,14 +91,15 @@ def load_object(source: PluginSource, entrypoint: str) -> Any:
         raise PluginLoadError(f"entrypoint {entrypoint!r} is not of the form 'package.module:Class'")
     with active(source):
         thing: Any = load_module(source, module_name)
-        file = _shown(getattr(thing, "__file__", None) or module_name, source)
+        file = getattr(thing, "__file__", None) or module_name
         for part in qualname.split("."):
             try:
                 thing = getattr(thing, part)
             except AttributeError:
                 near = get_close_matches(part, dir(thing), 1)
                 hint = f"; did you mean {near[0]!r}?" if near else ""
-                raise PluginLoadError(f"entrypoint {entrypoint!r}: {file} has no {part!r}{hint}") from None
+                place = _shown(file, source)
+                raise PluginLoadError(f"entrypoint {entrypoint!r}: {place} has no {part!r}{hint}") from None
         _mark(thing, source)
         return thing
 

@@ -21,23 +21,26 @@ class Outcome:
 
     Attributes:
         reason: Completed, or why not: ActionFailed, InvalidParams, InvalidResult, PluginLoadFailed, TimedOut,
-            Interrupted, Cancelled, WorkerDied, JobLost.
+            PendingTimedOut, Interrupted, Cancelled, WorkerDied, JobLost.
         result: JSON-compatible; only of a completed one.
         error: What was raised, if anything was.
         metrics: The last values of each step.
+        span: When it began and ended, in seconds since 1970, where that is known better than by when it was heard of.
     """
 
     reason: str
     result: Any = None
     error: ErrorInfo | None = None
     metrics: dict[str, Any] = field(default_factory=dict)
+    span: tuple[float, float] | None = None
 
     @property
     def ok(self) -> bool:
         return self.reason == "Completed"
 
     def to_wire(self) -> dict[str, Any]:
-        return asdict(self)
+        fields = {name: getattr(self, name) for name in self.__slots__}  # the result as it is: it may be large
+        return fields | {"error": self.error and asdict(self.error)}
 
     @classmethod
     def from_wire(cls, wire: dict[str, Any]) -> "Outcome":

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass
+from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
 from pathlib import Path
@@ -71,7 +72,13 @@ class PluginSource:
 
     @classmethod
     def from_wire(cls, wire: dict[str, Any]) -> "PluginSource":
-        return cls(Path(wire["folder"]), Path(wire["importRoot"]), wire["module"])
+        return _from_wire(wire["folder"], wire["importRoot"], wire["module"])
+
+
+@cache
+def _from_wire(folder: str, import_root: str, module: str | None) -> PluginSource:
+    """One value for one plugin: the paths in it keep what was found out of them."""
+    return PluginSource(Path(folder), Path(import_root), module)
 
 
 def _hooked(name: str) -> ModuleSpec | None:

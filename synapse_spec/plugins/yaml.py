@@ -59,20 +59,21 @@ _WEIGHTS = {b"\n---": 20, b"${{": 4}  # as many values does one stand for in the
 _MOST_TEXT = 2 * MAX_BYTES  # of all that aliases stand for
 
 
-def parse(data: bytes, most_values: int | None = None) -> list[Any]:
+def parse(data: bytes, most_values: int | None = None, *, most_bytes: int | None = MAX_BYTES) -> list[Any]:
     """The documents of a YAML stream; an empty document is None.
 
     Args:
         data: The text, as UTF-8.
         most_values: How many lines, and values of one form, it may have, and how many all its aliases may stand for;
             None: any number.
+        most_bytes: How long it may be; None: of any length.
 
     Raises:
-        TooLarge: More than 10 MiB, or than `most_values`.
+        TooLarge: More than `most_bytes`, or than `most_values`.
         YamlError: Syntax, duplicate keys, tags, non-string keys, NaN, infinities, integers of more than 4,300 digits,
             an alias bomb or more than 1,000 levels; with its place.
     """
-    _refuse_too_large(data, most_values)
+    _refuse_too_large(data, most_values, most_bytes)
     try:
         _refuse_no_text(data)
         _refuse_long_integers(data)
@@ -91,10 +92,10 @@ def parse(data: bytes, most_values: int | None = None) -> list[Any]:
     return documents
 
 
-def _refuse_too_large(data: bytes, most_values: int | None) -> None:
+def _refuse_too_large(data: bytes, most_values: int | None, most_bytes: int | None) -> None:
     """Told from the bytes: reading them could take any amount of time and memory."""
-    if len(data) > MAX_BYTES:
-        raise TooLarge(f"the file has more than {MAX_BYTES:,} bytes; that is not read")
+    if most_bytes is not None and len(data) > most_bytes:
+        raise TooLarge(f"the file has more than {most_bytes:,} bytes; that is not read")
     if most_values is None or len(data) <= most_values // max(_WEIGHTS.values()):
         return
     for separator in _SEPARATORS:

@@ -7,7 +7,6 @@ Facts come from the cache in `.synapse/` when no file they depend on has changed
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from synapse_spec.plugins.errors import ActionNotFoundError, PluginError
 from synapse_spec.plugins.files import State, fingerprint, watched_files
 from synapse_spec.plugins.source import PluginSource
 from synapse_spec.spec.cache import is_settled, made_by, write
+from synapse_spec.spec.facts import NEEDS, ActionFacts, PluginFacts
 from synapse_spec.spec.model import PluginRef
 from synapse_spec.spec.settings import read_settings
 
@@ -22,41 +22,9 @@ if TYPE_CHECKING:
     from synapse_spec.plugins.code import CodeDigest
     from synapse_spec.spec.diagnostics import Diagnostic
 
-_KEPT = ("code", "version", "env", "runtime_env", "entrypoints", "notes")
-
 
 class SchemasNotFresh(PluginError):
     """Only exported schemas may be used, and there are none that are current."""
-
-
-@dataclass(frozen=True, slots=True)
-class ActionFacts:
-    """What is known of one action; if it is `complete`, the schema of its params says all that their model would."""
-
-    entrypoint: str
-    description: str
-    code: str
-    files: dict[str, str]
-    params: dict[str, Any]
-    result: dict[str, Any] | None = None
-    dynamic: bool = False
-    complete: bool = False
-
-
-@dataclass(slots=True)
-class PluginFacts:
-    """What is known of one plugin; `actions` is filled as they are asked for, `notes` are warnings of its config."""
-
-    source: PluginSource
-    code: str
-    version: str
-    env: dict[str, str]
-    runtime_env: dict[str, Any]
-    entrypoints: dict[str, str]
-    state: dict[str, State]
-    notes: list[dict[str, Any]] = field(default_factory=list)
-    actions: dict[str, ActionFacts] = field(default_factory=dict)
-    changed: bool = False
 
 
 class Catalog:
@@ -200,7 +168,7 @@ class Catalog:
             code=config.code,
             version=config.version,
             env=config.env,
-            runtime_env=config.runtime_env,
+            **{name: getattr(config, name) for name in NEEDS},
             entrypoints={name: discovery.get_action_entrypoint(name) for name in discovery.list_actions()},
             state=state,
             notes=misspelt_keys(source, config),
@@ -266,9 +234,7 @@ class Catalog:
             outside = stored["state"].keys() - state.keys()
             if fingerprint(map(Path, outside)) != {path: stored["state"][path] for path in outside}:
                 return None
-            facts = stored["facts"]
-            actions = {name: ActionFacts(**action) for name, action in facts.pop("actions").items()}
-            return PluginFacts(source=source, state=stored["state"], actions=actions, **facts)
+            return PluginFacts.from_stored(source, stored["state"], stored["facts"])
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return None  # none, not ours, or one of the files that the code depended on is gone
 
@@ -280,9 +246,7 @@ class Catalog:
             write(self._files_path(action.code), json.dumps(action.files))
         if not all(map(is_settled, plugin.state.values())):
             return
-        facts = {name: getattr(plugin, name) for name in _KEPT}
-        facts["actions"] = {name: asdict(action) for name, action in plugin.actions.items()}
-        kept = {"version": made_by(), "state": plugin.state, "facts": facts}
+        kept = {"version": made_by(), "state": plugin.state, "facts": plugin.to_stored()}
         write(self._cache_path(plugin.source), json.dumps(kept))
 
 

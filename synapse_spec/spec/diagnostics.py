@@ -24,6 +24,9 @@ CODES = {
     "SS107": "the params model refuses the params",
     "SS108": "two runs have the same name",
     "SS109": "a value may be meant otherwise",
+    "SS110": "an unknown cluster",
+    "SS111": "nothing uses a key of the matrix",
+    "SS112": "a field is without effect",
     "SS201": "the plugin is not found",
     "SS202": "the plugin's config.yaml cannot be used",
     "SS203": "the plugin has no such action",
@@ -129,9 +132,9 @@ def render_text(diagnostic: Diagnostic, source: str | None, style: Callable[[str
         return "\n      ".join([head, *hints])
     start, end = span.column - 1, span.end_column - 1 if span.end_line == span.line else span.column
     text, start, end = _window(lines[span.line - 1], start, max(end, start + 1))
-    carets = "^" * max(1, _width(text[start:end]))
-    under = " " * _width(text[:start]) + style(carets, diagnostic.severity)
-    near = len(hints) == 1 and _width(text[:start]) + len(carets) + len(diagnostic.hint or "") <= _WIDE
+    carets = "^" * max(1, width(text[start:end]))
+    under = " " * width(text[:start]) + style(carets, diagnostic.severity)
+    near = len(hints) == 1 and width(text[:start]) + len(carets) + len(diagnostic.hint or "") <= _WIDE
     below = [f"{under} {hints[0]}"] if near else [under, *hints]
     return "\n      | ".join([f"{head}\n{span.line:>5} | {text}", *below])
 
@@ -158,6 +161,8 @@ def _printable(text: str) -> str:
     return "".join(char if char.isprintable() else shown.get(char, "\ufffd") for char in text)
 
 
-def _width(text: str) -> int:
+def width(text: str) -> int:
     """Columns that a terminal takes for it."""
+    if text.isascii():
+        return len(text)
     return sum(0 if category(char) in _NO_WIDTH else 2 if east_asian_width(char) in "WF" else 1 for char in text)

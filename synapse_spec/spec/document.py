@@ -14,7 +14,7 @@ from synapse_spec.plugins.yaml import KeyPath
 from synapse_spec.spec import references
 from synapse_spec.spec.check import MOST_PROBLEMS, Checker, Problem, dotted
 from synapse_spec.spec.diagnostics import MORE
-from synapse_spec.spec.envelope import LATER, RUN
+from synapse_spec.spec.envelope import RUN
 from synapse_spec.spec.model import API_VERSION
 
 API_GROUP = API_VERSION.partition("/")[0]
@@ -149,8 +149,6 @@ def _lacks(problem: Problem) -> str | None:
 def _way_out(problem: Problem) -> str | None:
     """Where an unknown field belongs, if that is known."""
     parent, name = dotted(problem.path[:-1]), problem.text
-    if parent == "spec" and name in LATER:
-        return "not supported by this version"
     home = _homes().get(name)
     if home is not None and home != parent and parent in ("", "metadata", "spec"):
         return f"it belongs under '{home}'"

@@ -7,7 +7,7 @@ are `enumDescriptions`, and `markdownDescription` where a diagnostic is better o
 from typing import Any
 
 from synapse_spec.plugins.enums import ExecutionMode
-from synapse_spec.spec.model import API_VERSION
+from synapse_spec.spec.model import API_VERSION, RETRIABLE
 from synapse_spec.spec.quantities import DURATION_PATTERN, SIZE_PATTERN
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -93,11 +93,22 @@ RETRY = _closed(
             "description": "Each wait is this many times the last; 2 by default.",
         },
         "maxBackoff": _duration("The longest wait; 5m by default."),
+        "on": {
+            "type": "array",
+            "items": {"enum": list(RETRIABLE), "enumDescriptions": list(RETRIABLE.values())},
+            "uniqueItems": True,
+            "minItems": 1,
+            "description": "Reasons that are tried again; by default all but JobLost.",
+        },
     },
     description="Try a failed attempt again.",
 )
 
-_COMBINATIONS = {"type": "array", "items": {"type": "object", "minProperties": 1}}
+_MATRIX_KEYS = {
+    "pattern": r"^[A-Za-z_][A-Za-z0-9_-]*$",
+    "patternErrorMessage": "must be letters, digits, _ and -, so that ${{ matrix.KEY }} can name it",
+}
+_COMBINATIONS = {"type": "array", "items": {"type": "object", "minProperties": 1, "propertyNames": _MATRIX_KEYS}}
 MATRIX = {
     "type": "object",
     "properties": {
@@ -105,10 +116,7 @@ MATRIX = {
         "exclude": _COMBINATIONS | {"description": "Combinations to leave out."},
     },
     "additionalProperties": {"type": "array", "minItems": 1},
-    "propertyNames": {
-        "pattern": r"^[A-Za-z_][A-Za-z0-9_-]*$",
-        "patternErrorMessage": "must be letters, digits, _ and -, so that ${{ matrix.KEY }} can name it",
-    },
+    "propertyNames": _MATRIX_KEYS,
     "minProperties": 1,
     "description": "Fans the run out: a child for each combination of values; ${{ matrix.KEY }} is its value.",
 }
@@ -126,7 +134,7 @@ SPEC = _closed(
         "params": {"type": "object", "description": "What the action's params model takes."},
         "dependsOn": {
             "type": "array",
-            "items": _NAME | {"pattern": rf"{NAME_PATTERN.removesuffix('$')}(\[[^\[\]]+\])?$"},
+            "items": _NAME | {"pattern": rf"{NAME_PATTERN.removesuffix('$')}(\[.+\])?$"},
             "uniqueItems": True,
             "description": "Runs that must have succeeded first; a reference to a run adds it by itself.",
         },
@@ -137,7 +145,9 @@ SPEC = _closed(
         },
         "resources": RESOURCES,
         "runtimeEnv": {"type": "object", "description": "Ray runtime_env, merged over the plugin's own."},
+        "cluster": _TEXT | {"description": "A Ray cluster's name in synapse.toml; not part of what is computed."},
         "timeout": _duration("The longest an attempt may take, such as 2h."),
+        "pendingTimeout": _duration("The longest a job may wait for resources before it starts."),
         "retry": RETRY,
         "matrix": MATRIX,
         "maxParallel": {
@@ -168,9 +178,6 @@ SPEC = _closed(
     title="Run spec",
     description="What to run, and how.",
 )
-
-# Of the design, but not in this version.
-LATER = frozenset({"cluster"})
 
 RUN = _closed(
     {

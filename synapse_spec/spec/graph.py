@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from synapse_spec.plugins.yaml import KeyPath
 from synapse_spec.spec import references
+from synapse_spec.spec.child_names import canonical
 from synapse_spec.spec.diagnostics import Diagnostic
 from synapse_spec.spec.load import diagnose, whole
 from synapse_spec.spec.model import Run
@@ -49,12 +50,23 @@ def missing(runs: list[Run], known: dict[str, Run]) -> Iterator[Diagnostic]:
     for run in runs:
         for path, name in _needs(run) if not known.keys() >= set(run.depends_on) else ():
             if name not in known and name not in parents:
-                others = [other for other in there[: _MOST_LISTED + 2] if other != run.name]
-                more = ", …" if len(others) > _MOST_LISTED else ""
-                hint = f"runs here: {', '.join(others[:_MOST_LISTED])}{more}" if others else "this is the only run here"
-                meant = near(name, there)
-                hint = f"did you mean {meant!r}?" if meant else hint
+                others = [other for other in there if other != run.name]
+                hint = instead(name, others) if others else "this is the only run here"
                 yield diagnose(run, "SS302", f"there is no run {name!r}", path, hint=hint)
+
+
+def instead(name: str, there: list[str], lead: str = "runs here:") -> str:
+    """The way out where a run is named that does not exist: what comes near, children of a matrix for one of them."""
+    parent = name.partition("[")[0]
+    siblings = [other for other in there if other.startswith(f"{parent}[")] if parent != name else []
+    if parent != name and parent in there:
+        return f"run {parent!r} has no matrix"
+    meant = near(canonical(name, siblings[0]), siblings) if siblings else near(name, there)
+    if meant is not None:
+        return f"did you mean {meant!r}?"
+    found = siblings or there
+    more = ", …" if len(found) > _MOST_LISTED else ""
+    return f"{lead} {', '.join(found[:_MOST_LISTED])}{more}"
 
 
 def circles(runs: list[Run], known: dict[str, Run]) -> Iterator[Diagnostic]:
@@ -82,7 +94,7 @@ def _edges(cycle: list[str], known: dict[str, Run]) -> str:
 
 def _place_of(run: Run, needed: str) -> KeyPath:
     parent = needed.partition("[")[0]
-    return next((path for path, name in _needs(run) if name in (needed, parent)), ())
+    return next((path for path, name in _needs(run) if run.aliases.get(name, name) in (needed, parent)), ())
 
 
 def _needs(run: Run) -> Iterator[tuple[KeyPath, str]]:

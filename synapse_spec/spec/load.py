@@ -108,6 +108,7 @@ def slim(run: Run) -> Run:
         runtime_env=nothing,
         labels=nothing,
         parent=run.parent,
+        matrix=run.matrix,
     )
 
 

@@ -3,25 +3,17 @@
 `include` and `exclude` mean what they mean in GitHub Actions' matrices, which most people know.
 """
 
-import hashlib
-import json
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 from synapse_spec.plugins.yaml import KeyPath
+from synapse_spec.spec.child_names import label, shown
 
 MOST = 256
-_PLAIN = re.compile(r"[A-Za-z_][\w.+@-]*")
-_CONSTANTS = frozenset({"true", "false", "null"})
-# What would be taken for a part of the name, of a reference to it, or of the path of its log.
-_APART = frozenset(",=[]{}$/\\ ")
-_LONGEST = 40
-# With the run's name and an ending, a label is a file's name, which has at most 255 bytes.
-_LONGEST_LABEL = 150
+ENTRIES = ("include", "exclude")  # the keys of a matrix that are no axes
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +50,7 @@ def expand(matrix: dict[str, Any]) -> list[Combination]:
     Raises:
         MatrixError: Nothing is left, too many are, or an entry has no effect.
     """
-    axes = {name: values for name, values in matrix.items() if name not in ("include", "exclude")}
+    axes = _axes(matrix)
     count = math.prod(map(len, axes.values())) if axes else 0
     if count > MOST:
         said = f"{count:,}" if count < 10**12 else "far too many"
@@ -73,6 +65,22 @@ def expand(matrix: dict[str, Any]) -> list[Combination]:
     if len(combinations) > MOST:
         raise MatrixError(f"{len(combinations)} combinations; at most {MOST} are run", ("include",))
     return combinations
+
+
+def _axes(matrix: dict[str, Any]) -> dict[str, list[Any]]:
+    return {name: values for name, values in matrix.items() if name not in ENTRIES}
+
+
+def place_of(matrix: dict[str, Any], values: dict[str, Any], key: str) -> KeyPath:
+    """Where a combination has its value of a key from: the axis, or else the last entry of `include` that gave it."""
+    axes, wanted = _axes(matrix), shown(values[key])
+    for index, value in enumerate(axes.get(key, ())):
+        if shown(value) == wanted:
+            return (key, index)
+    for index, entry in reversed(list(enumerate(matrix.get("include", ())))):
+        if key in entry and shown(entry[key]) == wanted and _agrees(entry, values, axes):
+            return ("include", index, key)
+    return ()
 
 
 def _refuse_twins(name: str, values: list[Any]) -> None:
@@ -100,42 +108,25 @@ def _with(found: list[dict[str, Any]], entries: list[dict[str, Any]], axes: dict
     """An entry adds its other keys to the combinations whose axes it agrees with, else it is a combination itself."""
     if len(entries) > 2 * MOST:  # most of which can be of no use
         raise MatrixError(f"{len(entries):,} entries; at most {2 * MOST} are taken", ("include",))
-    labels = [_label(values) for values in found]
+    labels = [label(values) for values in found]
     extended = [dict(values) for values in found]
-    added: list[dict[str, Any]] = []
+    added: dict[str, dict[str, Any]] = {}
     for index, entry in enumerate(entries):
         fitting = [at for at, values in enumerate(found) if _agrees(entry, values, axes)]
         for at in fitting:
             extended[at] |= entry
         if not fitting:
-            if _label(entry) in [_label(values) for values in added]:
+            if label(entry) in added:
                 raise MatrixError("this combination is included already", ("include", index))
-            added.append(entry)
-    combinations = [Combination(values, label) for values, label in zip(extended, labels, strict=True)]
-    return combinations + [Combination(dict(values), _label(values)) for values in added]
+            added[label(entry)] = entry
+    combinations = [Combination(values, told) for values, told in zip(extended, labels, strict=True)]
+    return combinations + [Combination(dict(values), told) for told, values in added.items()]
 
 
 def _agrees(entry: dict[str, Any], values: dict[str, Any], names: Any) -> bool:
     """Whether an entry says of the axes in `names` what a combination says."""
     told = [name for name in entry if name in names]
     return all(name in values and shown(entry[name]) == shown(values[name]) for name in told)
-
-
-def _label(values: dict[str, Any]) -> str:
-    label = ",".join(f"{name}={shown(value)}" for name, value in values.items())
-    return label if len(label.encode()) <= _LONGEST_LABEL else _digest(label)
-
-
-def shown(value: Any) -> str:
-    """A value as a child's name has it: as written where that is short and plain, else JSON, else a digest."""
-    if isinstance(value, str) and _PLAIN.fullmatch(value) and value not in _CONSTANTS and len(value) <= _LONGEST:
-        return value
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return text if len(text) <= _LONGEST and not set(text) & _APART else _digest(text)
-
-
-def _digest(text: str) -> str:
-    return f"#{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
 
 
 def children(name: str, matrix: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

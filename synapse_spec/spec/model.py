@@ -8,6 +8,17 @@ from typing import Any, NamedTuple
 from synapse_spec.plugins.enums import ExecutionMode
 
 API_VERSION = "synapse.dev/v1"
+# Reasons of failures that another attempt may mend.
+RETRIABLE = {
+    "ActionFailed": "The action raised, or called sys.exit.",
+    "InvalidResult": "The result does not fit its model, or has no JSON form.",
+    "TimedOut": "It took longer than its timeout.",
+    "PendingTimedOut": "The job waited for resources for longer than pendingTimeout.",
+    "WorkerDied": "The process of the task or job died.",
+    "JobLost": "Ray knows the job no more; it may have done its work.",
+    "SubmitFailed": "Ray refused the job.",
+    "ClusterUnreachable": "The cluster was gone when the task was to start.",
+}
 
 
 class PluginRef(NamedTuple):
@@ -43,12 +54,17 @@ class Resources:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How often and when a failed attempt is tried again; times in seconds."""
+    """How often and when a failed attempt is tried again; times in seconds.
+
+    Attributes:
+        on: Reasons of failures that are tried again; None for all that make sense, but for a lost job.
+    """
 
     limit: int = 0
     backoff: float = 10.0
     factor: float = 2.0
     max_backoff: float = 300.0
+    on: frozenset[str] | None = None
 
     def delay(self, failures: int) -> float:
         """Seconds to wait after `failures` failed attempts (1 for the first)."""
@@ -92,11 +108,15 @@ class Run:
         depends_on: Names of runs that must have succeeded first; those of references included.
         inputs: Names of runs whose results it refers to.
         timeout: Seconds, or None.
+        pending_timeout: Seconds that a job may wait for resources, or None.
         parent: Of a child of a matrix: the name of the run that has the matrix.
         matrix: Of a child: its values.
+        template: Of a child: the `spec` mapping of its parent, with `${{ matrix.KEY }}` in it.
+        aliases: Names that it spells in a way of its own (`train[lr=0.10]`), with the names of the runs they mean.
         max_parallel: The most siblings that are at work at once; None for any number.
         fail_fast: Whether the failure of one sibling stops the others.
         requested: The token of the annotation that asks for a run even if nothing has changed.
+        cluster: The name of a Ray cluster in synapse.toml; None for the usual one.
     """
 
     name: str
@@ -113,12 +133,16 @@ class Run:
     resources: Resources = Resources()
     runtime_env: dict[str, Any] = field(default_factory=dict)
     timeout: float | None = None
+    pending_timeout: float | None = None
     retry: Retry = Retry()
     suspend: bool = False
     rerun_on: frozenset[str] = frozenset({"spec", "code", "inputs"})
     labels: dict[str, str] = field(default_factory=dict)
     parent: str | None = None
     matrix: dict[str, Any] = field(default_factory=dict)
+    template: dict[str, Any] = field(default_factory=dict)
+    aliases: dict[str, str] = field(default_factory=dict)
     max_parallel: int | None = None
     fail_fast: bool = False
     requested: str | None = None
+    cluster: str | None = None

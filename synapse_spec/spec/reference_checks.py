@@ -104,7 +104,7 @@ def _of_wrong_number(reference: Reference, families: Set[str | None], known: Set
     """Message and hint where one result is asked of a run with a matrix, or many of a run without."""
     if reference.run is None or reference.gathers == (reference.run in families):
         return None
-    if reference.run not in families | known:  # another diagnostic says so
+    if reference.run not in families and reference.run not in known:  # another diagnostic says so
         return None
     rest = reference.parts[3:]
     if reference.gathers:

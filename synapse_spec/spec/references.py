@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from synapse_spec.plugins.yaml import KeyPath
+from synapse_spec.spec.child_names import end_of
 
 _ANY = re.compile(r"\$\{\{((?:[^}]++|\}(?!\}))*+)(\}\}|\Z)")
-_CHILD = r"(?:\[(?:[^\[\]]*=[^\[\]]*|#[0-9a-f]{8})\])"  # of a matrix: `train[lr=0.1]`
-_FORM = re.compile(rf"[A-Za-z_][\w-]*(?:\.[\w-]+{_CHILD}?|\[\d+\])*")
+_FORM = re.compile(r"[A-Za-z_][\w-]*(?:\.[\w-]+|\[\d+\])*")
+_OF_CHILD = re.compile(r"runs\.([\w-]+)(?=\[)")  # runs.train[lr=0.1]
 LONGEST = 1000  # characters of one
-_PART = re.compile(rf"\.?([\w-]+{_CHILD}?)|\[(\d+)\]")
+_PART = re.compile(r"\.?([\w-]+)|\[(\d+)\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +54,20 @@ class Reference:
 def parse(text: str) -> Reference:
     """The reference that stands between `${{` and `}}`."""
     text = text.strip()
-    if len(text) > LONGEST or not _FORM.fullmatch(text):
+    if len(text) > LONGEST:
         return Reference(text, ())
-    parts = tuple(int(index) if index else name for name, index in _PART.findall(text))
-    return Reference(text, parts)
+    child = _OF_CHILD.match(text)
+    end = child and end_of(text, child.end())
+    if not child or not end:
+        return Reference(text, _parts(text))
+    rest = text[end:]
+    parts = _parts(f"runs{rest}") if rest.startswith((".", "[")) else ()
+    return Reference(text, (*parts[:1], text[child.start(1) : end], *parts[1:]) if parts else ())
+
+
+def _parts(text: str) -> KeyPath:
+    """Of a path without children; none if it is not well formed."""
+    return tuple(int(index) if index else name for name, index in _PART.findall(text)) if _FORM.fullmatch(text) else ()
 
 
 def may_be_in(text: bytes) -> bool:

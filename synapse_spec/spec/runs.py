@@ -1,15 +1,17 @@
 """Makes Runs of a document that fits the schema: one, or the children of its matrix. Pure; called by `load`."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from synapse_spec.plugins.enums import ExecutionMode
 from synapse_spec.plugins.yaml import KeyPath
 from synapse_spec.spec import quantities, references
+from synapse_spec.spec.child_names import Siblings
 from synapse_spec.spec.matrix import MatrixError, children
 from synapse_spec.spec.model import PluginRef, Resources, Retry, Run, Secret, SpecFile
 
@@ -41,22 +43,48 @@ def runs_of(file: SpecFile, index: int, document: dict[str, Any]) -> list[Run]:
 
 def with_children(runs: Sequence[Run]) -> list[Run]:
     """The runs, each waiting for all children of a matrix where it names the run that has the matrix."""
-    families: dict[str, list[str]] = {}
-    for run in runs:
-        if run.parent is not None:
-            families.setdefault(run.parent, []).append(run.name)
+    families = families_of(runs)
     if not families:
         return list(runs)
 
-    def each(names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(child for name in names for child in families.get(name, [name])))
+    def each(names: tuple[str, ...], aliases: dict[str, str]) -> tuple[str, ...]:
+        found = [families[name].names if name in families else [aliases.get(name, name)] for name in names]
+        return tuple(dict.fromkeys(chain.from_iterable(found)))
 
-    return [
-        run
-        if families.keys().isdisjoint(run.depends_on)
-        else replace(run, depends_on=each(run.depends_on), inputs=each(run.inputs))
-        for run in runs
-    ]
+    def expanded(run: Run) -> Run:
+        spelled = [name for name in run.depends_on if "[" in name]
+        if not spelled and families.keys().isdisjoint(run.depends_on):
+            return run
+        aliases = {}
+        for name in spelled:
+            siblings = families.get(name.partition("[")[0])
+            child = siblings and siblings.find(name)
+            if child and child != name:
+                aliases[name] = child
+        depends_on, inputs = each(run.depends_on, aliases), each(run.inputs, aliases)
+        return replace(run, depends_on=depends_on, inputs=inputs, aliases=aliases)
+
+    return [expanded(run) for run in runs]
+
+
+def families_of(runs: Iterable[Run]) -> dict[str, Siblings]:
+    """The children of each run that has a matrix."""
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for run in runs:
+        if run.parent is not None:
+            found.setdefault(run.parent, {})[run.name] = run.matrix
+    return {parent: Siblings(children) for parent, children in found.items()}
+
+
+def meant(name: str, runs: Sequence[Run]) -> list[Run]:
+    """The runs that a name means: all children of a run with a matrix, or one run; a child in any spelling."""
+    found = [run for run in runs if name in (run.name, run.parent)]
+    if found or "[" not in name:
+        return found
+    parent = name.partition("[")[0]
+    siblings = [run for run in runs if run.parent == parent]
+    child = Siblings({run.name: run.matrix for run in siblings}).find(name)
+    return [run for run in siblings if run.name == child]
 
 
 def _refuse_too_much(spec: dict[str, Any], combinations: list[dict[str, Any]]) -> None:
@@ -87,6 +115,7 @@ def _child(file: SpecFile, index: int, document: dict[str, Any], name: str, valu
         _run(file, index, document | {"metadata": metadata, "spec": spec | filled}),
         parent=document["metadata"]["name"],
         matrix=values,
+        template=spec,
         max_parallel=spec.get("maxParallel"),
         fail_fast=spec.get("failFast", False),
     )
@@ -126,11 +155,13 @@ def _run(file: SpecFile, index: int, document: dict[str, Any]) -> Run:
         resources=_resources(spec["resources"]) if "resources" in spec else _NO_RESOURCES,
         runtime_env=spec.get("runtimeEnv", {}),
         timeout=quantities.seconds(spec["timeout"]) if "timeout" in spec else None,
+        pending_timeout=quantities.seconds(spec["pendingTimeout"]) if "pendingTimeout" in spec else None,
         retry=_retry(spec["retry"]) if "retry" in spec else _NO_RETRY,
         suspend=spec.get("suspend", False),
         rerun_on=frozenset(spec["rerunOn"]) if "rerunOn" in spec else _EVERYTHING,
         labels=metadata.get("labels", {}),
         requested=metadata.get("annotations", {}).get(REQUESTED),
+        cluster=spec.get("cluster"),
     )
 
 
@@ -162,6 +193,6 @@ def _retry(spec: dict[str, Any]) -> Retry:
     names = {"limit": "limit", "backoff": "backoff", "factor": "factor", "maxBackoff": "max_backoff"}
     times = {"backoff", "maxBackoff"}
     values: dict[str, Any] = {
-        names[key]: quantities.seconds(value) if key in times else value for key, value in spec.items()
+        names[key]: quantities.seconds(value) if key in times else value for key, value in spec.items() if key in names
     }
-    return Retry(**values)
+    return Retry(**values, on=frozenset(spec["on"]) if "on" in spec else None)

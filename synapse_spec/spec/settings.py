@@ -16,6 +16,49 @@ if TYPE_CHECKING:
 
 FILE_NAME = "synapse.toml"
 
+_TEXT: dict[str, Any] = {"type": "string", "minLength": 1}
+_TOKEN_FORMS = 'write token = {env = "NAME"} or {file = "path"}'
+
+
+def _elsewhere(description: str, **more: Any) -> dict[str, Any]:
+    """A value, or where it is kept: secrets do not stand in the file."""
+    places = {
+        "env": _TEXT | {"description": "Name of a variable in the environment of synapse."},
+        "file": _TEXT | {"description": "A file that holds the value, relative to this one."},
+    }
+    either = {"additionalProperties": False, "minProperties": 1, "maxProperties": 1}
+    return {"type": "object", "properties": places} | either | {"description": description} | more
+
+
+_CLUSTER: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "address": _TEXT
+        | {
+            "pattern": r"^(\[[0-9A-Fa-f:.]+\]|[^\s/:@\[\]]+):[0-9]{1,5}$",
+            "patternErrorMessage": "must be host:port of the cluster's GCS, usually port 6379",
+            "description": "host:port of the cluster's GCS: serves tasks, and jobs if there is a dashboard.",
+        },
+        "dashboard": _TEXT
+        | {
+            "pattern": r"^https?://[^\s/@]+(/\S*)?$",
+            "patternErrorMessage": "must be http://host:port or https://host:port, usually port 8265",
+            "description": "http(s)://host:port of the cluster's dashboard; alone it serves jobs only.",
+        },
+        "token": _elsewhere('The token that the cluster asks for: {env = "NAME"} or {file = "path"}.'),
+        "namespace": _TEXT | {"description": "Ray's namespace for the actors that tasks make by name."},
+        "headers": {
+            "type": "object",
+            "additionalProperties": _elsewhere(
+                'A text, {env = "NAME"} or {file = "path"}.', type=["string", "object"], minLength=1
+            ),
+            "description": "HTTP headers for the dashboard, such as a proxy in front of it wants.",
+        },
+    },
+    "additionalProperties": False,
+    "anyOf": [{"required": ["address"]}, {"required": ["dashboard"]}],
+}
+
 SCHEMA: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "title": "synapse.toml",
@@ -34,13 +77,28 @@ SCHEMA: dict[str, Any] = {
                 }
             },
             "additionalProperties": False,
-        }
+        },
+        "clusters": {
+            "type": "object",
+            "description": "Ray clusters, by the names that `spec.cluster` has.",
+            "additionalProperties": _CLUSTER,
+        },
+        "limits": {
+            "type": "object",
+            "description": "How much is run at once.",
+            "properties": {
+                "tasks": {
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": 1000,
+                    "description": "Tasks at once on one cluster; by default as many as this machine has CPUs.",
+                }
+            },
+            "additionalProperties": False,
+        },
     },
     "additionalProperties": False,
 }
-
-# Of the design, but not in this version.
-LATER = frozenset({"clusters", "limits"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,29 +107,34 @@ class Settings:
 
     Attributes:
         schemas: Folder of exported schemas; absolute.
+        clusters: Tables of Ray clusters, as written, by their names; None where the file cannot be used.
+        tasks: The most at once on one cluster, or None.
     """
 
     schemas: Path
+    clusters: dict[str, dict[str, Any]] | None = None
+    tasks: int | None = None
 
 
 def read_settings(root: Path) -> "tuple[Settings, list[Diagnostic]]":
     """The settings of the workspace at `root` (absolute); the defaults where there is something wrong with them."""
-    path, defaults = root / FILE_NAME, Settings(root / "schemas")
+    path, unknown = root / FILE_NAME, Settings(root / "schemas")
     try:
         data = path.read_bytes() if path.exists() else b""
     except OSError as error:
-        return defaults, [_diagnostic(path, f"cannot be read: {error.strerror}")]
+        return unknown, [_diagnostic(path, f"cannot be read: {error.strerror}")]
     if not data.strip():
-        return defaults, []
+        return Settings(root / "schemas", {}), []
     try:
         text = data.decode("utf-8-sig")
         content = _parse(text)
     except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError are ones
-        return defaults, [_not_toml(error, data, path)]
+        return unknown, [_not_toml(error, data, path)]
     problems = _problems(content, text, path)
     if problems:
-        return defaults, problems
-    return Settings(root / content.get("schemas", {}).get("folder", "schemas")), []
+        return unknown, problems
+    folder = root / content.get("schemas", {}).get("folder", "schemas")
+    return Settings(folder, content.get("clusters", {}), content.get("limits", {}).get("tasks")), []
 
 
 def _parse(text: str) -> dict[str, Any]:
@@ -109,11 +172,17 @@ def _problems(content: dict[str, Any], text: str, path: Path) -> "list[Diagnosti
     found = []
     for item in Checker(SCHEMA, references=False).problems(content):
         message, hint = f"{dotted(item.path)}: {item.text}", item.hint
-        if item.kind == "unknown":
+        place: Span | None = _place(text, item.path)
+        if item.kind == "missing":
+            message = f"{dotted(item.path)}: 'address' or 'dashboard' is required"
+            hint = 'address = "host:6379" for tasks and jobs, dashboard = "http://host:8265" for jobs'
+        elif item.path[2:3] == ("token",):
+            message, hint = f"{dotted(item.path[:3])}: the token itself does not stand here", _TOKEN_FORMS
+            place = None  # else the line would be shown
+        elif item.kind == "unknown":
             inside = f" in [{dotted(item.path[:-1])}]" if item.path[1:] else ""
             message = f"unknown setting {item.text!r}{inside}"
-            hint = "not supported by this version" if item.path[0] in LATER else hint
-        found.append(_diagnostic(path, message, _place(text, item.path), hint))
+        found.append(_diagnostic(path, message, place, hint))
     return sorted(found, key=lambda item: item.order)
 
 
@@ -127,8 +196,8 @@ def _place(text: str, path: "KeyPath") -> "Span":
             if _has(content, path):
                 break
             start = end
-    column = rows[start].find(name) + 1
-    return _span(start + 1, column, len(name)) if column else _span(start + 1, 1)
+    found = re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", rows[start])
+    return _span(start + 1, found.start() + 1, len(name)) if found else _span(start + 1, 1)
 
 
 def _parsed(rows: list[str]) -> dict[str, Any] | None:

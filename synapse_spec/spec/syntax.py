@@ -10,6 +10,7 @@ from synapse_spec.spec.wording import cut
 
 _CANNOT_START = "a value cannot start with {0} unless it is quoted"
 _BACKSLASH = "use single quotes, or write \\\\ for a backslash"
+_MORE = "there is more text after the closing quote"
 _QUOTE = "inside '…' a ' is written '', inside \"…\" a \" is \\\""
 _UNEVEN_LIST = "the items of the list are not indented alike"
 _CONFLICT = re.compile(r"<{7}( |$)")
@@ -158,11 +159,21 @@ def _open_quote(_: re.Match[str], text: _Text) -> _Said:
     return _Said("a quote is never closed")
 
 
+def _in_reference(text: _Text, unquoted: str) -> _Said | None:
+    """What is wrong with a reference at the place: it has the quotes in it that it stands in, or stands in none."""
+    for found in re.finditer(r"\$\{\{.*?\}\}", text.row):
+        if found.start() < text.column <= found.end():
+            way = f"'{cut(found[0])}'" if '"' in found[0] and "'" not in found[0] else _quoted(found[0])
+            quote = next((quote for quote in "\"'" if text.row[: found.start()].count(quote) % 2), "\0")
+            inner = found[0].find(quote)
+            said = f"the {quote} in the reference ends the text" if inner >= 0 else unquoted
+            return _Said(said, f"write {way}", column=found.start() + max(inner, 0) + 1)
+    return None
+
+
 def _open_bracket(_: re.Match[str], text: _Text) -> _Said:
-    reference = re.search(r"\$\{\{.*?\}\}", text.row)
-    if reference and reference.start() < text.column <= reference.end():
-        said = "a reference inside { } or [ ] must be quoted"
-        return _Said(said, f'write "{cut(reference[0])}"', column=reference.start() + 1)
+    if (said := _in_reference(text, "a reference inside { } or [ ] must be quoted")) is not None:
+        return said
     opened = _innermost_open(text.lines)
     if opened is None:
         return _Said("a comma is missing between two entries", "put one before this")
@@ -250,7 +261,7 @@ _ANSWERS: list[tuple[str, Callable[[re.Match[str], _Text], _Said]]] = [
     (r"mismatched flow collection: '(.)' cannot close a '(.)'", _mismatched),
     (r"unexpected '(.)' with no open", _plainly("there is no bracket that this {0} closes", "quote it if it is text")),
     (r"empty flow entry", _plainly("there is nothing between two commas", "remove one of them")),
-    (r"content after quoted", _plainly("there is more text after the closing quote", _QUOTE)),
+    (r"content after quoted", lambda _, text: _in_reference(text, _MORE) or _Said(_MORE, _QUOTE)),
     (r"content after flow", _plainly("there is more text after the closing bracket", "quote it if it is text")),
     (r"'(.)' is a reserved indicator", _quote_it(_CANNOT_START)),
     (r"plain scalar cannot (?:start with|be a bare) '(.)'", _quote_it(_CANNOT_START)),

@@ -3,7 +3,7 @@
 Used by `validate`, `plan` and `apply`, each of which goes no further when there is an error.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 from synapse_spec.plugins.enums import ExecutionMode
 from synapse_spec.plugins.errors import PluginError, ValidationError
-from synapse_spec.spec import graph, references, yaml11
+from synapse_spec.spec import graph, matrix_checks, references, yaml11
 from synapse_spec.spec.catalog import Catalog
 from synapse_spec.spec.check import MOST_PROBLEMS, Checker, Problem, dotted
 from synapse_spec.spec.diagnostics import Diagnostic, at_most
@@ -38,13 +38,15 @@ def validate(loaded: Loaded, catalog: Catalog, *, models: bool = False) -> list[
     return checks.finish()
 
 
-def _each_once(found: list[Diagnostic]) -> list[Diagnostic]:
+def _each_once(found: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
     """Without what is said again of the same place: an alias has its anchor's, and children of a matrix their run's."""
-    first: dict[tuple[Any, ...], Diagnostic] = {}
+    seen: set[tuple[Any, ...]] = set()
     for item in found:
         said = item.message.partition(": ")[2] or item.message
-        first.setdefault((item.path, item.span, item.code, said, item.pointer if item.span is None else None), item)
-    return list(first.values())
+        key = (item.path, item.span, item.code, said, item.pointer if item.span is None else None)
+        if key not in seen:
+            seen.add(key)
+            yield item
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +96,14 @@ class _Checks:
         self._hidden |= loaded.hidden
         self._found += loaded.diagnostics
         self.runs += map(kept, loaded.runs)
-        self._found += at_most(
-            max(1, _MOST - len(loaded.diagnostics)), chain.from_iterable(map(self._alone, loaded.runs))
-        )
+        alone = _each_once(chain.from_iterable(map(self._alone, loaded.runs)))
+        self._found += at_most(max(1, _MOST - len(loaded.diagnostics)), alone)
+        self._found += at_most(MOST_PROBLEMS, matrix_checks.without_effect(loaded.runs))
 
     def finish(self) -> list[Diagnostic]:
         self.runs = with_children(self.runs)
         known = {run.name: run for run in reversed(self.runs)}
+        known |= {alias: known[name] for run in self.runs for alias, name in run.aliases.items()}
         children = {run.parent: run for run in self.runs if run.parent is not None}
         found = [*self._found, *self._catalog.diagnostics, *at_most(MOST_PROBLEMS, graph.names(self.runs))]
         if not self._hidden:
@@ -109,13 +112,14 @@ class _Checks:
         for run in self.runs:
             if run.inputs and len(found) <= _MOST:
                 found += at_most(MOST_PROBLEMS, _references(whole(run), known, children, self._catalog))
-        return _each_once(sorted(set(found), key=lambda item: item.order))
+        return list(_each_once(sorted(set(found), key=lambda item: item.order)))
 
     def _alone(self, run: Run) -> list[Diagnostic]:
         """What can be said without the other runs."""
+        here = list(_unknown_cluster(run, self._catalog))
         if not self._models and self._is_known(run):
-            return []
-        here = list(_against_plugin(run, self._catalog, self._checkers))
+            return here
+        here += _against_plugin(run, self._catalog, self._checkers)
         refers = run.file.refers and any(references.find(run.spec))
         if refers and not run.inputs:
             here += at_most(MOST_PROBLEMS, _references(run, {}, {}, self._catalog))
@@ -171,7 +175,8 @@ def _refused(run: Run, action: Any) -> list[Diagnostic]:
         check_params(action, run.params)
     except ValidationError as error:
         problems = error.details or [{"loc": [], "message": error.message}]
-        return [diagnose(run, "SS107", _model_words(item), ("spec", "params", *item["loc"])) for item in problems]
+        places = [matrix_checks.written_at(run, ("spec", "params", *item["loc"])) for item in problems]
+        return [diagnose(run, "SS107", _model_words(item), place) for item, place in zip(problems, places, strict=True)]
     return []
 
 
@@ -179,6 +184,17 @@ def _model_words(item: dict[str, Any]) -> str:
     place = dotted(item["loc"])
     message = str(item["message"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
     return f"{place}: {message}" if place else message
+
+
+def _unknown_cluster(run: Run, catalog: Catalog) -> Iterator[Diagnostic]:
+    known = catalog.settings.clusters
+    if run.cluster is None or known is None or run.cluster in known:
+        return
+    from synapse_spec.spec.wording import near_hint
+
+    hint = f"known in synapse.toml: {', '.join(known)}" if known else "synapse.toml has no [clusters]"
+    hint = " ".join(filter(None, (near_hint(run.cluster, known), hint)))
+    yield diagnose(run, "SS110", f"there is no cluster {run.cluster!r}", ("spec", "cluster"), hint=hint)
 
 
 def _against_plugin(run: Run, catalog: Catalog, checkers: dict[tuple[PluginRef, str], Checker]) -> Iterator[Diagnostic]:
@@ -209,6 +225,7 @@ def _param_problem(run: Run, problem: Problem, label: str) -> Diagnostic:
     }
     path = ("spec", "params", *problem.path) if problem.path or "params" in run.spec else ("spec",)
     code, message = _PARAM_CODES[problem.kind], messages[problem.kind]
+    path = matrix_checks.written_at(run, path)
     return diagnose(run, code, message, path, hint=problem.hint, on_key=problem.on_key)
 
 

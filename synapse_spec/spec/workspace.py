@@ -5,6 +5,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from synapse_spec.spec.child_names import as_file
+
 _MARKS = ("synapse.toml", ".git")
 _FOREIGN = frozenset({"node_modules", "site-packages"})
 # Other tools have files of this name too.
@@ -39,12 +41,19 @@ class Workspace:
         return self.home / "ray"
 
     @property
+    def logs(self) -> Path:
+        return self.home / "logs"
+
+    @property
     def cancels(self) -> Path:
         """Requests to cancel a run, one empty file each."""
         return self.home / "cancel"
 
-    def log(self, key: str, attempt: int) -> Path:
-        return self.home / "logs" / key / f"{attempt}.log"
+    def cancel(self, run: str) -> Path:
+        return self.cancels / as_file(run)
+
+    def log(self, run: str, attempt: int) -> Path:
+        return self.logs / as_file(run) / f"{attempt}.log"
 
     def ensure(self) -> None:
         """Make `.synapse/`, which git ignores by itself."""

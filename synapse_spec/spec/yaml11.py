@@ -143,7 +143,7 @@ def _env(run: Run) -> Iterator[Diagnostic]:
         if isinstance(value, int | float):
             path: KeyPath = ("spec", "env", name)
             source, text = written(run, path), run.env[name]
-            if source and source != text:
+            if source and source != text and "${{" not in source:
                 kind = "boolean" if isinstance(value, bool) else "number"
                 message = f"{dotted(path)}: {source} is a {kind}, and becomes the text '{text}'"
                 yield diagnose(run, "SS109", message, path, hint=f'quote it: "{source}"', severity="warning")

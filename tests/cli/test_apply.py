@@ -60,6 +60,7 @@ def test_the_status_says_all_there_is_to_say(project: Project) -> None:
     assert status["lastApplied"] == {
         "plugin": {"path": "lab"},
         "action": "talk",
+        "entrypoint": "plugin.act:talk",
         "params": {"n": 1},
         "env": {"LEVEL": "3"},
     }

@@ -115,9 +115,78 @@ def test_a_value_that_is_gone_leaves_an_orphan(project: Project) -> None:
     project.write(sweep())
     project.apply()
     project.write(sweep(matrix={"a": [1]}))
-    assert "spec.status.yaml still has sweep[a=2], whose run is gone" in project.cli("plan", "spec.yaml").stderr
+    said = "spec.status.yaml still has sweep[a=2], whose values are gone from the matrix; apply --prune removes it"
+    assert said in project.cli("plan", "spec.yaml").stderr
     project.apply("--prune")
     assert set(project.statuses()) == {"sweep[a=1]"}
+
+
+ODD = {"path": ["s3://b/a, c", "x"], "layers": [[64, 32], {"a": {"b": 1}}], "note": ["it's a [test]"]}
+FIRST = """sweep[path="s3://b/a, c",layers=[64,32],note="it's a [test]"]"""
+
+
+def odd_sweep(**more: Any) -> dict[str, Any]:
+    params = {"path": "${{ matrix.path }}", "layers": "${{ matrix.layers }}", "note": "${{ matrix.note }}"}
+    return sweep(action="talk", matrix=ODD, params=params, **more)
+
+
+def test_values_of_any_kind_make_names_for_people_files_and_references(project: Project) -> None:
+    other = """sweep[layers={a: {b: 1} }, note="it's a [test]", path = x]"""
+    params = {"one": f"${{{{ runs.{FIRST}.result.ok }}}}", "two": f"${{{{ runs.{other}.result.ok }}}}"}
+    project.write(run("use", params=params, dependsOn=[other]), odd_sweep())
+    assert project.apply().exit_code == 0, project.apply().stderr
+    assert FIRST in project.statuses()
+    assert project.status("use").result == {"one": True, "two": True}
+    assert set(project.steps().values()) == {"unchanged"}
+    assert "printed" in project.cli("logs", FIRST).stdout
+    assert project.status(FIRST).logs == f".synapse/logs/{FIRST.replace('/', '%2F')}/1.log"
+    assert (project.root / str(project.status(FIRST).logs)).is_file()
+
+
+@pytest.mark.parametrize("spelled", [FIRST, """sweep[note="it's a [test]", path='s3://b/a, c', layers=[64, 32]]"""])
+def test_any_spelling_of_a_name_is_taken_everywhere(project: Project, spelled: str) -> None:
+    project.write(odd_sweep(), run("other"))
+    assert project.apply("--only", spelled, "--force").exit_code == 0
+    assert list(project.statuses()) == [FIRST]
+    assert project.apply("--only", spelled).stderr == "nothing to do: 1 run (1 succeeded)\n"
+    assert project.json("history", spelled)["name"] == FIRST
+    assert project.cli("diff", spelled).stderr == f"{FIRST}: unchanged\n"
+    assert project.cli("accept", spelled).stderr == f"{FIRST}: nothing to accept\n"
+    assert project.cli("cancel", spelled).stderr == f"{FIRST} is not at work: Succeeded\n"
+    assert "printed" in project.cli("logs", spelled).stdout
+    assert [item["metadata"]["name"] for item in project.json("status", "--only", spelled)["runs"]] == [FIRST]
+
+
+@pytest.mark.parametrize("command", ["history", "diff", "accept", "cancel", "logs"])
+def test_a_name_that_is_nearly_one_is_told(project: Project, command: str) -> None:
+    project.write(sweep(matrix={"a": [1, 2], "b": ["s"]}))
+    project.apply()
+    done = project.cli(command, "sweep[b=t,a=1.0]")
+    assert done.exit_code != 0
+    assert "did you mean 'sweep[a=1,b=s]'?" in done.stderr
+
+
+def test_what_is_forced_may_be_a_whole_sweep(project: Project) -> None:
+    project.write(sweep(), run("other"))
+    project.apply()
+    project.apply("--only", "sweep", "--force")
+    assert (project.attempt("sweep[a=1]"), project.attempt("sweep[a=2]"), project.attempt("other")) == (2, 2, 1)
+
+
+def test_a_run_gets_a_matrix_and_loses_it_again(project: Project) -> None:
+    project.write(run("sweep", "add"))
+    project.apply()
+    project.write(sweep(matrix={"a": [1, 2, 3, 4]}))
+    said = "spec.status.yaml still has sweep, whose run has a matrix now; apply --prune removes it\n"
+    assert said in project.cli("plan", "spec.yaml").stderr
+    assert said.replace("apply ", "") in project.apply().stderr
+    assert set(project.steps().values()) == {"unchanged"}
+    project.write(run("sweep", "add"))
+    assert project.steps() == {"sweep": "unchanged"}
+    said = "spec.status.yaml still has sweep (4 children), whose run has no matrix any more; apply --prune removes it\n"
+    assert said in project.cli("plan", "spec.yaml").stderr
+    assert project.apply("--prune").exit_code == 0
+    assert list(project.statuses()) == ["sweep"]
 
 
 def test_the_log_of_a_child(project: Project) -> None:

@@ -13,7 +13,7 @@ from synapse_spec.engine.status import RunStatus
 from synapse_spec.plugins.enums import ExecutionMode
 from synapse_spec.plugins.outcome import Outcome
 from synapse_spec.plugins.source import PluginSource
-from synapse_spec.spec.catalog import ActionFacts, PluginFacts
+from synapse_spec.spec.facts import ActionFacts, PluginFacts
 from synapse_spec.spec.model import PluginRef, Resources, Retry, Run, Secret, SpecFile
 from tests.engine.test_status import T1, begin
 

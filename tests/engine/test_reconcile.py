@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from synapse_spec.engine.attempt import Stage
 from synapse_spec.engine.backends import Backends
 from synapse_spec.engine.locks import is_held, run_lock
 from synapse_spec.engine.options import Options, Report
 from synapse_spec.engine.plan import make_plan
 from synapse_spec.engine.reconcile import Reconciler
+from synapse_spec.engine.stage import Stage
 from synapse_spec.engine.status import Attempt, Identity, RunStatus, Start
 from synapse_spec.engine.store import StatusFile
 from synapse_spec.plugins.events import Event, render
@@ -62,7 +62,7 @@ class Trial:
             catalog=catalog,
             files={loaded.files[0].path: file},
             statuses=statuses,
-            backends=Backends(self.workspace, None, modes=(), task_limit=1),
+            backends=Backends(self.workspace, None, uses=(), task_limit=1),
             observer=observer or Told(),
             options=Options(**options),
         )

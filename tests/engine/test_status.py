@@ -18,9 +18,9 @@ from synapse_spec.engine.status import (
     Identity,
     RunStatus,
     Start,
-    timeless,
 )
 from synapse_spec.engine.status_schema import STATUS
+from synapse_spec.engine.store import timeless
 from synapse_spec.engine.times import seconds_between, timestamp
 from synapse_spec.plugins import yaml
 from synapse_spec.plugins.outcome import ErrorInfo, Outcome

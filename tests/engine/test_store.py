@@ -141,6 +141,16 @@ def test_several_documents_and_empty_ones_are_read(file: StatusFile) -> None:
     assert file.read() == {"a": RunStatus("a")}
 
 
+def test_a_file_that_is_longer_than_a_spec_may_be_is_read_and_written(file: StatusFile) -> None:
+    file.update("a", done("x" * 200_000))
+    document = file.path.read_text().removeprefix(HEADER)
+    many = "---\n".join(document.replace("name: a\n", f"name: a{number}\n") for number in range(60))
+    file.path.write_text(HEADER + many)
+    assert file.path.stat().st_size > yaml.MAX_BYTES
+    file.update("b", done())
+    assert len(StatusFile(file.path).read()) == 61
+
+
 def test_a_file_of_10000_runs_is_read(file: StatusFile) -> None:
     file.update("a", done())
     document = file.path.read_text().removeprefix(HEADER)

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synapse_spec.spec.matrix import MOST, MatrixError, children, expand, shown
+from synapse_spec.spec.child_names import shown
+from synapse_spec.spec.matrix import MOST, MatrixError, children, expand
 
 CASES: list[tuple[dict[str, Any], list[str]]] = [
     ({"lr": [0.1, 0.01]}, ["lr=0.1", "lr=0.01"]),
@@ -19,14 +20,13 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     ({"a": [1, 2], "include": [{"a": 2, "extra": "x"}]}, ["a=1", "a=2"]),
     ({"a": [1, 2], "include": [{"extra": "x"}]}, ["a=1", "a=2"]),
     ({"include": [{"a": 1}, {"a": 2, "b": 3}]}, ["a=1", "a=2,b=3"]),
-    ({"a": ["1", 1, "true", "a b", "x,y"]}, ['a="1"', "a=1", 'a="true"', "a=#3adb9d7f", "a=#4ff3c0d4"]),
+    ({"a": ["1", 1, "true", "a b", "x,y"]}, ['a="1"', "a=1", 'a="true"', 'a="a b"', 'a="x,y"']),
 ]
 
 
 @pytest.mark.parametrize(("matrix", "labels"), CASES)
 def test_combinations_have_labels(matrix: dict[str, Any], labels: list[str]) -> None:
-    found = [item.label for item in expand(matrix)]
-    assert [label.partition("#")[0] for label in found] == [label.partition("#")[0] for label in labels]
+    assert [item.label for item in expand(matrix)] == labels
 
 
 def test_included_keys_reach_the_combinations_that_they_agree_with() -> None:
@@ -64,10 +64,9 @@ _AXES = st.dictionaries(
 
 
 @given(_AXES.filter(bool))
-def test_each_combination_has_a_name_of_its_own_that_references_can_hold(axes: dict[str, list[Any]]) -> None:
+def test_each_combination_has_a_name_of_its_own(axes: dict[str, list[Any]]) -> None:
     names = [name for name, _ in children("run", axes)]
     assert len(set(names)) == len(names) <= MOST
-    assert all(name.count("[") == 1 and name.endswith("]") and name.count("]") == 1 for name in names)
 
 
 @given(_AXES.filter(bool), st.data())

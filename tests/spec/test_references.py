@@ -36,7 +36,10 @@ def test_what_is_written_is_parsed(parts: tuple[str | int, ...], before: str, af
 
 @pytest.mark.parametrize(
     "text",
-    ["", "a.", ".a", "a..b", "a b", "a[x]", "a[-1]", "a[1", "1", "a + b", "a()", "a['b']", "a|b", "[0]", "a.${{b"],
+    [
+        *("", "a.", ".a", "a..b", "a b", "a[x]", "a[-1]", "a[1", "1", "a + b", "a()", "a['b']", "a|b", "[0]", "a.${{b"),
+        *("runs.a[x=1]b", "runs.a[x=1]..b", "runs.a[x=1", "runs.a[]", "a[x=1]", "runs.a[#12345678"),
+    ],
 )
 def test_anything_else_has_no_parts(text: str) -> None:
     assert parse(text) == Reference(text, ())
@@ -50,6 +53,8 @@ def test_anything_else_has_no_parts(text: str) -> None:
         ("runs.a", None),
         ("runs.a.status", None),
         ("run.a.result", None),
+        ("runs.a[ x = 'b]' , y = [1, {}] ].result.z[0]", "a[ x = 'b]' , y = [1, {}] ]"),
+        ("runs.a[#12345678].results", "a[#12345678]"),
     ],
 )
 def test_the_run_it_takes_a_result_of(text: str, run: str | None) -> None:

@@ -23,18 +23,18 @@ def read(folder: Path, text: str | bytes) -> tuple[Settings, list[Diagnostic]]:
 
 @pytest.mark.parametrize("text", ["", "\n  \n", "# a comment\n", "[schemas]\n", "\ufeff"])
 def test_the_defaults(tmp_path: Path, text: str) -> None:
-    assert read(tmp_path, text) == (Settings(tmp_path / "schemas"), [])
+    assert read(tmp_path, text) == (Settings(tmp_path / "schemas", {}), [])
 
 
 def test_without_a_file(tmp_path: Path) -> None:
-    assert read_settings(tmp_path) == (Settings(tmp_path / "schemas"), [])
+    assert read_settings(tmp_path) == (Settings(tmp_path / "schemas", {}), [])
 
 
 @pytest.mark.parametrize(
     "text", ['[schemas]\nfolder = "a/b"\n', 'schemas.folder = "a/b"', 'schemas = {folder = "a/b"}\r\n']
 )
 def test_the_folder_of_schemas(tmp_path: Path, text: str) -> None:
-    assert read(tmp_path, text) == (Settings(tmp_path / "a" / "b"), [])
+    assert read(tmp_path, text) == (Settings(tmp_path / "a" / "b", {}), [])
     assert not Catalog(tmp_path).diagnostics
     assert Catalog(tmp_path).settings.schemas == tmp_path / "a" / "b"
 
@@ -52,11 +52,41 @@ def test_the_folder_of_schemas(tmp_path: Path, text: str) -> None:
         ("[schemas]\nfolder = 1\n", "schemas.folder: 1 is not a string", 'quote it: "1"', (2, 1, 7)),
         ("[schemas]\n  folder = ''\n", "schemas.folder: must not be empty", "Where they are written to", (2, 3, 9)),
         ("schemas = 3\n", "schemas: 3 is not a mapping", "Exported JSON Schemas.", (1, 1, 8)),
-        ("[clusters.gpu]\n", "unknown setting 'clusters'", "not supported by this version", (1, 2, 10)),
-        ("[limits]\ntask = 2\n", "unknown setting 'limits'", "not supported by this version", (1, 2, 8)),
-        ("x = [\n  1,\n]\ny = 1\n", "unknown setting 'x'", "known here: schemas", (1, 1, 2)),
+        (
+            "[clusters.gpu]\n",
+            "clusters.gpu: 'address' or 'dashboard' is required",
+            'address = "host:6379"',
+            (1, 11, 14),
+        ),
+        (
+            '[clusters.gpu]\naddress = "gpu"',
+            "clusters.gpu.address: 'gpu' must be host:port of the cluster's GCS, usually port 6379",
+            "host:port",
+            (2, 1, 8),
+        ),
+        (
+            '[clusters.gpu]\ndashboard = "gpu:80"',
+            "clusters.gpu.dashboard: 'gpu:80' must be http://host:port or https://host:port, usually port 8265",
+            "http(s)",
+            (2, 1, 10),
+        ),
+        (
+            '[clusters.gpu]\naddress = "gpu:1"\nheaders = {a = {}}',
+            "clusters.gpu.headers.a: one of 'env' or 'file' must be given",
+            "A text",
+            (3, 12, 13),
+        ),
+        (
+            '[clusters.gpu]\naddress = "gpu:1"\ntokn = 1',
+            "unknown setting 'tokn' in [clusters.gpu]",
+            "did you mean 'token'? (mapping)",
+            (3, 1, 5),
+        ),
+        ("[limits]\ntask = 2\n", "unknown setting 'task' in [limits]", "did you mean 'tasks'?", (2, 1, 5)),
+        ("[limits]\ntasks = 0\n", "limits.tasks: 0 is less than the minimum of 1", "Tasks at once", (2, 1, 6)),
+        ("x = [\n  1,\n]\ny = 1\n", "unknown setting 'x'", "known here: schemas, clusters", (1, 1, 2)),
         ('[schemas]\nfolder = """\nother\n"""\nother = 1', "unknown setting 'other' in [schemas]", "known", (5, 1, 6)),
-        ('"\\u0061" = 1\n', "unknown setting 'a'", "known here: schemas", (1, 1, 2)),
+        ('"\\u0061" = 1\n', "unknown setting 'a'", "known here: schemas, clusters", (1, 1, 2)),
         ("[schemas]\nfolder = nan\n", "not valid TOML: dates, nan and inf are not taken", None, (1, 1, 2)),
         ("[schemas]\nfolder = 2020-01-01", "not valid TOML: dates, nan and inf are not taken", None, (1, 1, 2)),
         ("schemas\n", "not valid TOML: expected '=' after a key in a key/value pair", None, (1, 8, 9)),
@@ -82,6 +112,47 @@ def test_what_is_refused_and_where(
     assert problem.span is not None
     assert (problem.span.line, problem.span.column, problem.span.end_column) == place
     assert len(more) == (1 if isinstance(text, str) and "y = 1" in text else 0)
+
+
+CLUSTERS = """
+[clusters.gpu-a]
+address = "gpu-a.example:6379"
+dashboard = "https://ray.example/gpu-a"
+token = {env = "GPU_TOKEN"}
+namespace = "vision"
+headers = {X-Team = "vision", X-Key = {file = "key"}}
+
+[clusters.six]
+address = "[::1]:6379"
+
+[clusters."nightly jobs"]
+dashboard = "http://10.0.0.7:8265"
+token.file = "~/token"
+"""
+
+
+def test_clusters(tmp_path: Path) -> None:
+    settings, problems = read(tmp_path, CLUSTERS)
+    assert problems == []
+    assert settings.clusters == {
+        "gpu-a": {
+            "address": "gpu-a.example:6379",
+            "dashboard": "https://ray.example/gpu-a",
+            "token": {"env": "GPU_TOKEN"},
+            "namespace": "vision",
+            "headers": {"X-Team": "vision", "X-Key": {"file": "key"}},
+        },
+        "six": {"address": "[::1]:6379"},
+        "nightly jobs": {"dashboard": "http://10.0.0.7:8265", "token": {"file": "~/token"}},
+    }
+
+
+@pytest.mark.parametrize("token", ['"secret"', '{value = "secret"}', '{env = "A", file = "secret"}', '["secret"]', "7"])
+def test_a_token_is_not_shown(tmp_path: Path, token: str) -> None:
+    settings, problems = read(tmp_path, f'[clusters.gpu]\naddress = "gpu:1"\ntoken = {token}\n')
+    assert settings.clusters is None
+    assert {item.message for item in problems} == {"clusters.gpu.token: the token itself does not stand here"}
+    assert all(item.span is None and "{env = " in str(item.hint) for item in problems), "its line would be shown"
 
 
 def test_a_folder_of_that_name(tmp_path: Path) -> None:

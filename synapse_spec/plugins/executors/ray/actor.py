@@ -1,48 +1,100 @@
-"""What a worker of the task pool is: the actor class, as it lives in its own process. Made by `actor_pool`."""
+"""What a worker of the task pool is: the actor class, as it lives in its own process. Made by `worker`."""
 
-import queue
+import os
 import threading
+from collections import deque
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from synapse_spec.plugins.capture import captured
+from synapse_spec.plugins import loader
+from synapse_spec.plugins.action import ActionLike
+from synapse_spec.plugins.capture import POLL_SECONDS, Reader, capturing, own_streams
 from synapse_spec.plugins.events import Event, to_wire
-from synapse_spec.plugins.execution import error_info, perform
+from synapse_spec.plugins.execution import Invocation, error_info, load_action, perform
 from synapse_spec.plugins.executors.ray.entry import invocation_of
 from synapse_spec.plugins.outcome import Outcome
 
+EVENTS = "events"  # the concurrency group of what is called while an action is at work
+Batch = list[dict[str, Any]]
+
 
 class PluginActor:
-    """Performs invocations of one plugin, one at a time."""
+    """Performs invocations of one plugin, one at a time: plain data comes and goes, no classes of users."""
 
     def __init__(self) -> None:
         self._here = Path.cwd()
+        self._own_environ = frozenset(os.environ)
+        self._reader: Reader | None = None
+        self._events: deque[Event] = deque()
+        self._more, self._taking = threading.Event(), threading.Lock()
+        self._ended = 0
+        self._plugin, self._actions = ExitStack(), dict[str, ActionLike]()
+        self._streams = own_streams()
+        self._streams.__enter__()  # until the process ends
 
-    def perform(self, payload: dict[str, Any]) -> Iterator[tuple[list[dict[str, Any]], dict[str, Any] | None]]:
-        """Yield events as they come, in batches, and with the last batch the outcome: plain data, no users' classes."""
-        events: queue.SimpleQueue[Event | Outcome] = queue.SimpleQueue()
-        thread = threading.Thread(target=_run, args=(payload, self._here, events), name="synapse-action", daemon=True)
-        thread.start()
-        outcome: Outcome | None = None
-        while outcome is None:
-            batch: list[dict[str, Any]] = []
-            item = events.get()
-            while not isinstance(item, Outcome):
-                batch.append(to_wire(item))
-                if events.empty():
-                    break
-                item = events.get()
-            else:
-                outcome = item
-            yield batch, outcome.to_wire() if outcome is not None else None
-        thread.join()
+    def perform(self, payload: dict[str, Any]) -> tuple[Batch, dict[str, Any]]:
+        """Run an invocation.
 
+        Args:
+            payload: As `entry` has it. `environ`, if given, also holds for the calls after this one; `number` is one
+                more than that of the call before. All in one, since each argument costs.
 
-def _run(payload: dict[str, Any], here: Path, events: "queue.SimpleQueue[Event | Outcome]") -> None:
-    try:
-        with captured(events.put) as emit:
-            outcome = perform(invocation_of(payload, here), emit)
-    except BaseException as error:  # a defect: the actor must tell it, not hang
-        outcome = Outcome("WorkerDied", error=error_info(error, None))
-    events.put(outcome)
+        Returns:
+            The events that `events` has not given, and the outcome.
+        """
+        try:
+            self._lay_under(payload.pop("environ", None))
+            with capturing(self._put) as self._reader:
+                packed = payload.get("packed")
+                invocation = (
+                    invocation_of(payload, self._here) if packed else Invocation.from_wire(payload["invocation"])
+                )
+                outcome = self._performed(invocation, self._reader)
+        except BaseException as error:  # a defect: the driver must hear of it
+            outcome = Outcome("WorkerDied", error=error_info(error, None))
+        self._ended = payload["number"]
+        self._more.set()
+        return self._taken(), outcome.to_wire()
+
+    def events(self, number: int) -> Iterator[Batch]:
+        """The events of that call as they come, until it ends."""
+        while self._ended < number:
+            self._more.wait(POLL_SECONDS)
+            self._more.clear()
+            if self._reader is not None:
+                self._reader.drain()
+            if batch := self._taken():
+                yield batch
+
+    def _performed(self, invocation: Invocation, reader: Reader) -> Outcome:
+        source, entrypoint = invocation.source, invocation.entrypoint
+        kept = source if source is not None and source.module is None else None
+        if kept is not None and not loader.is_active(kept):
+            # It stays the active one between calls: to change that takes as long as a short action.
+            self._plugin.close()
+            self._plugin.enter_context(loader.active(kept))
+            self._actions.clear()
+        try:
+            outcome = perform(invocation, reader.emit, action=self._actions.get(entrypoint))
+        except KeyboardInterrupt as error:  # nobody else raises it here
+            return Outcome("ActionFailed", error=error_info(error, source))
+        if kept is not None and outcome.ok and entrypoint not in self._actions:
+            self._actions[entrypoint] = load_action(kept, entrypoint)
+        return outcome
+
+    def _put(self, event: Event) -> None:
+        self._events.append(event)
+        self._more.set()
+
+    def _taken(self) -> Batch:
+        with self._taking:
+            return [to_wire(self._events.popleft()) for _ in range(len(self._events))]
+
+    def _lay_under(self, environ: dict[str, str] | None) -> None:
+        """Make our environment the sender's, but for what Ray has given this process."""
+        if environ is not None:
+            for name in os.environ.keys() - self._own_environ - environ.keys():
+                del os.environ[name]
+            os.environ.update({name: value for name, value in environ.items() if name not in self._own_environ})

@@ -1,54 +1,73 @@
 """How Ray is reached, and how this process becomes its driver. Everything that uses a cluster gets it here.
 
-An address that is given, else RAY_ADDRESS, else the embedded cluster of a folder.
+A cluster that is given, else RAY_ADDRESS, else the warm one of this machine, else the embedded one of a folder.
 """
 
 import logging
 import os
-import signal
-import socket
+import platform
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
 
-from synapse_spec.plugins.executors.ray import embedded
+from synapse_spec.plugins.executors.ray import embedded, given
+from synapse_spec.plugins.executors.ray.driving import job_config, loopback, process_kept, silenced, token_set
 from synapse_spec.plugins.executors.ray.errors import ClusterUnreachable
-from synapse_spec.plugins.executors.ray.jobs_api import JobsApi
+from synapse_spec.plugins.executors.ray.invocations import cache_folder
 
-__all__ = ["Cluster", "ClusterUnreachable", "Lease", "attach", "detach", "reach"]
+__all__ = ["Cluster", "ClusterUnreachable", "Lease", "attach", "detach", "reach", "reach_embedded"]
 
-_PROBE_SECONDS = 2.0
+Versions = tuple[str, str]  # of Ray and of Python
+
 _lock = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Where a cluster is.
+    """Where a cluster is, or is said to be.
 
     Attributes:
         address: host:port of the GCS, for drivers. None: not known, or the session that the user's own `ray.init` made.
         dashboard: http://host:port for jobs, or None.
         token: For both, or None for what Ray itself finds in the environment.
-        embedded: It is ours and on this machine: it sees our files and has our Python.
+        embedded: It is ours and on this machine: it sees our files.
+        namespace: Of the drivers.
+        headers: For the dashboard.
+        name: In synapse.toml.
+        versions: Of Ray and Python there; None where others run it.
     """
 
     address: str | None
     dashboard: str | None
     token: str | None
     embedded: bool
+    namespace: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    name: str | None = None
+    versions: Versions | None = None
+
+    @property
+    def shown(self) -> str:
+        """As messages name it."""
+        return f"cluster {self.name!r}" if self.name else f"Ray at {self.address or self.dashboard}"
 
 
 class Lease:
-    """The use of a cluster; an embedded one lives at least as long. Also a context manager."""
+    """The use of a cluster; an embedded one lives at least as long. Also a context manager.
 
-    def __init__(self, cluster: Cluster, hold: embedded.Hold | None = None) -> None:
+    Attributes:
+        cluster: The cluster, reached.
+        folder: What is kept here of its jobs.
+    """
+
+    def __init__(self, cluster: Cluster, folder: Path, hold: embedded.Hold | None = None) -> None:
         self.cluster = cluster
+        self.folder = folder
         self._hold = hold
         self._lock = threading.Lock()
 
@@ -72,26 +91,54 @@ class Lease:
         self.release()
 
 
-def reach(address: str | None, folder: Path, *, dashboard: bool, start: bool = True) -> Lease:
+def reach(place: Cluster | str | None, folder: Path, *, dashboard: bool, start: bool = True) -> Lease:
     """Find the cluster, and start an embedded one if none is given.
 
     Args:
-        address: host:port, or http://host:port for jobs only; None for RAY_ADDRESS.
+        place: A cluster as the user describes it; host:port, or http://host:port for jobs only; None for RAY_ADDRESS,
+            else the warm one of this machine, else the embedded one of the folder.
         folder: Of the embedded cluster: its record, and the jobs that nobody has fetched.
         dashboard: Whether jobs will be run.
         start: Start an embedded one if none is alive.
 
     Raises:
-        ClusterUnreachable: There is none; found within seconds.
+        ClusterUnreachable: There is none, or it refuses us; found within seconds.
     """
-    given = address or os.environ.get("RAY_ADDRESS")
-    if given and given != "local":
-        return Lease(_given(given, dashboard))
-    if not dashboard and address is None and _initialized():
-        return Lease(Cluster(None, None, None, False))
+    if isinstance(place, Cluster):
+        try:
+            return Lease(_found(place, dashboard), folder)
+        except ClusterUnreachable as error:
+            raise ClusterUnreachable(f"{place.shown}: {error.message}", error.details) from None
+    address = place or os.environ.get("RAY_ADDRESS")
+    if address and address != "local":
+        return Lease(_found(Cluster(*given.split(address), None, False), dashboard), folder)
+    if not dashboard and place is None and _Driver.cluster is None and _initialized():
+        return Lease(Cluster(None, None, None, False), folder)
+    if embedded.is_warm(cache_folder()):
+        with suppress(ClusterUnreachable):  # it was just ending
+            return reach_embedded(cache_folder(), start=False)
+    return reach_embedded(folder, dashboard=dashboard, start=start)
+
+
+def reach_embedded(folder: Path, *, dashboard: bool = True, start: bool = True) -> Lease:
+    """The embedded cluster of the folder, whatever others there are; as `reach`."""
     hold = embedded.hold(folder, dashboard=dashboard, start=start)
     head = hold.head
-    return Lease(Cluster(head.address, head.dashboard, head.token, True), hold)
+    cluster = Cluster(head.address, head.dashboard, head.token, True, versions=(head.ray, head.python))
+    return Lease(cluster, folder, hold)
+
+
+def _found(place: Cluster, dashboard: bool) -> Cluster:
+    """A cluster that others run, after a look whether it is there; with the URL of its dashboard if that is needed."""
+    if place.token is None and "authorization" not in map(str.lower, place.headers):
+        place = replace(place, token=given.own_token())
+    if place.address is not None:
+        given.probe_gcs(place.address)
+    if not dashboard and place.address is not None:
+        return place
+    url = place.dashboard or given.find_dashboard(str(place.address), place.token)
+    given.check_dashboard(url, place.token, place.headers)
+    return replace(place, dashboard=url)
 
 
 class _Driver:
@@ -113,7 +160,7 @@ def attach(cluster: Cluster) -> None:
             return  # the user's own: used, and never shut down
         if _Driver.cluster is None:
             _init(cluster)
-            _Driver.cluster, _Driver.printer = cluster, _silenced()
+            _Driver.cluster, _Driver.printer = cluster, silenced()
         elif _Driver.cluster.address != cluster.address:
             message = f"this process uses the Ray at {_Driver.cluster.address} already, and can use one at a time"
             raise ClusterUnreachable(message)
@@ -142,143 +189,43 @@ def _initialized() -> bool:
 def _init(cluster: Cluster) -> None:
     if cluster.address is None:
         raise ClusterUnreachable(
-            f"{cluster.dashboard} serves jobs only; for tasks give host:port of the cluster's GCS, usually port 6379"
+            f"{cluster.shown} serves jobs only; for tasks give host:port of the cluster's GCS, usually port 6379"
         )
     import ray
 
-    with _process_kept(), _token_set(cluster.token if cluster.embedded else None), _loopback(cluster.embedded):
+    local, there = (True, cluster.versions) if cluster.embedded else _surveyed(cluster)
+    _check_versions(cluster, there, (ray.__version__, platform.python_version()))
+    with process_kept(), token_set(cluster.token), loopback(local):
         try:
             ray.init(
-                address=cluster.address, job_config=_job_config(), log_to_driver=False, logging_level=logging.ERROR
+                address=cluster.address,
+                namespace=cluster.namespace,
+                job_config=job_config(),
+                log_to_driver=False,
+                logging_level=logging.ERROR,
             )
         except Exception as error:  # Ray raises whatever its many layers raise
             ray.shutdown()
             reason = " ".join(str(error).split()) or type(error).__name__
-            raise ClusterUnreachable(f"Ray at {cluster.address} does not take us as a driver: {reason}") from error
+            raise ClusterUnreachable(f"{cluster.shown} does not take us as a driver: {reason}") from error
 
 
-def _job_config() -> Any:
-    """Keeps our script's folder and working directory off the workers' sys.path, where Ray would put them first."""
-    from ray.job_config import JobConfig
-
-    config: Any = JobConfig()
-    config._runtime_env_has_working_dir = lambda: True
-    return config
-
-
-def _silenced() -> Callable[..., Any]:
-    """Stop Ray from telling of dead workers on stdout, which may be ours to write JSON to; runs have that as outcome.
-
-    Returns:
-        What printed them.
-    """
-    from ray._private import worker
-
-    printer: Callable[..., Any] = worker.print_to_stdstream
-    worker.print_to_stdstream = lambda *args, **kwargs: None
-    return printer
-
-
-@contextmanager
-def _process_kept() -> Iterator[None]:
-    """ray.init installs its own SIGTERM handler and its own breakpoint(); ours, or the user's, stay."""
-    handler, hook = signal.getsignal(signal.SIGTERM), os.environ.get("PYTHONBREAKPOINT")
-    try:
-        yield
-    finally:
-        if hook is None:
-            os.environ.pop("PYTHONBREAKPOINT", None)
-        if threading.current_thread() is threading.main_thread() and handler is not None:
-            signal.signal(signal.SIGTERM, handler)
-
-
-@contextmanager
-def _token_set(token: str | None) -> Iterator[None]:
-    """Let Ray's native part, which keeps what it once read, find the token in the environment.
-
-    Not by os.environ: a local run may be going on in another thread, and what it sees there, and puts back when it
-    ends, has nothing to do with us.
-    """
-    from ray import _raylet
-
-    names = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token} if token is not None else {}
-    for name, value in names.items():
-        os.putenv(name, value)
-    native: Any = _raylet
-    native.Config.initialize("")
-    native.AuthenticationTokenLoader.instance().reset_cache()
-    try:
-        yield
-    finally:
-        for name in names:
-            if name in os.environ:
-                os.putenv(name, os.environ[name])
-            else:
-                os.unsetenv(name)
-
-
-@contextmanager
-def _loopback(wanted: bool) -> Iterator[None]:
-    """Let Ray connect to 127.0.0.1 as such, and not to the address that others reach this machine by."""
-    from ray._private import ray_constants
-
-    before = ray_constants.ENABLE_RAY_CLUSTER
-    ray_constants.ENABLE_RAY_CLUSTER = before and not wanted
-    try:
-        yield
-    finally:
-        ray_constants.ENABLE_RAY_CLUSTER = before
-
-
-def _given(address: str, dashboard: bool) -> Cluster:
-    """A cluster that others run, after a look whether anything listens there."""
-    kind, place = address.split("://", 1) if "://" in address else ("", address)
-    if kind in ("http", "https"):
-        _probe(address, urlsplit(address).hostname, urlsplit(address).port or (443 if kind == "https" else 80))
-        JobsApi(address, _own_token()).version()
-        return Cluster(None, address, _own_token(), False)
-    host, _, port = place.rpartition(":")
-    if kind == "ray":
-        message = f"{address}: Ray Client cannot stream what runs report; give host:port of the cluster's GCS instead"
+def _surveyed(cluster: Cluster) -> tuple[bool, Versions | None]:
+    """Whether a cluster that others run lives on the loopback address of this machine, and its versions."""
+    told = given.survey(str(cluster.address), cluster.token)
+    if not told.nodes_here:
+        message = f"{cluster.shown} has no node on this machine, which Ray wants of those who run tasks; jobs need none"
         raise ClusterUnreachable(message)
-    if kind or not host or not port.isdigit():
-        raise ClusterUnreachable(f"{address!r} is no Ray address: give host:port, or http://host:port for jobs")
-    _probe(address, host, int(port))
-    url = _dashboard_of(address) if dashboard else None
-    return Cluster(address, url, _own_token(), False)
+    versions = (told.ray, told.python) if told.ray and told.python else None
+    return any(map(given.is_loopback, told.nodes_here)), versions
 
 
-def _probe(address: str, host: str | None, port: int) -> None:
-    """Ray itself would try a dead address for eight minutes."""
-    try:
-        socket.create_connection((host, port), _PROBE_SECONDS).close()
-    except OSError as error:
-        reason = "no such host" if isinstance(error, socket.gaierror) else error.strerror or "it does not answer"
-        raise ClusterUnreachable(f"no Ray at {address}: {reason}") from None
-
-
-def _dashboard_of(address: str) -> str:
-    from ray import _raylet
-    from ray._private import ray_constants
-
-    native: Any = _raylet
-    key, namespace = ray_constants.DASHBOARD_ADDRESS.encode(), ray_constants.KV_NAMESPACE_DASHBOARD
-    try:
-        place = (native.GcsClient(address=address).internal_kv_get(key, namespace) or b"").decode()
-    except Exception as error:
-        raise ClusterUnreachable(f"Ray at {address} does not answer: {error}") from None
-    if not place:
-        raise ClusterUnreachable(f"Ray at {address} has no dashboard, which jobs need: start it with one")
-    url = place if "://" in place else f"http://{place}"
-    _probe(f"{url} (the dashboard of {address})", urlsplit(url).hostname, urlsplit(url).port or 80)
-    return url
-
-
-def _own_token() -> str | None:
-    """The token that Ray's own clients would send."""
-    if token := os.environ.get("RAY_AUTH_TOKEN"):
-        return token
-    if os.environ.get("RAY_AUTH_MODE", "").lower() != "token":
-        return None
-    path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or "~/.ray/auth_token").expanduser()
-    return path.read_text().strip() if path.is_file() else None
+def _check_versions(cluster: Cluster, there: Versions | None, here: Versions) -> None:
+    """Ray's drivers and workers must be of the same versions, down to Python's patch unless Ray is told otherwise."""
+    parts = 2 if os.environ.get("RAY_DEFAULT_PYTHON_VERSION_MATCH_LEVEL") == "minor" else 3
+    if there and (there[0] != here[0] or there[1].split(".")[:parts] != here[1].split(".")[:parts]):
+        message = (
+            f"{cluster.shown} is Ray {there[0]} with Python {there[1]}, and this is Ray {here[0]} "
+            f"with Python {here[1]}: tasks need the same on both sides; jobs do not"
+        )
+        raise ClusterUnreachable(message)

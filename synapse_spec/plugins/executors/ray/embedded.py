@@ -14,13 +14,16 @@ import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from synapse_spec.plugins.executors.ray.errors import ClusterUnreachable
+from synapse_spec.plugins.executors.ray.leftovers import sweep
 
 START_SECONDS = 60.0
 END_SECONDS = 10.0
+_ANSWER_SECONDS = 20.0
 STAYING = b"staying\n"
 HELLO = b"held\n"
 _NEEDED = {
@@ -58,6 +61,8 @@ class Head:
         temp_dir: Ray's own files; removed when the head ends.
         socket: Whoever is connected to it keeps the head alive.
         ray, python: Versions.
+        started: When, in seconds since the epoch.
+        warm: It stays without holders, until `synapse cluster down`.
     """
 
     pid: int
@@ -68,6 +73,8 @@ class Head:
     socket: str
     ray: str
     python: str
+    started: float = 0.0
+    warm: bool = False
 
     @classmethod
     def read(cls, folder: Path, *, dashboard: bool) -> "Head | None":
@@ -77,10 +84,9 @@ class Head:
         except (OSError, ValueError, TypeError):
             return None
 
-    def job_log(self, submission_id: str) -> str:
-        """All that a job has written; from the disk, since the dashboard fails on bytes that are not UTF-8."""
-        path = Path(self.temp_dir, "session_latest", "logs", f"job-driver-{submission_id}.log")
-        return path.read_bytes().decode(errors="replace") if path.exists() else ""
+    def job_log_path(self, submission_id: str) -> Path:
+        """What a job writes; it is not there before Ray has begun with the job."""
+        return Path(self.temp_dir, "session_latest", "logs", f"job-driver-{submission_id}.log")
 
     def write(self, folder: Path) -> None:
         path = record_path(folder, dashboard=self.dashboard is not None)
@@ -94,6 +100,21 @@ class Hold:
     head: Head
     connection: socket.socket
 
+    def ask(self, word: str) -> dict[str, Any]:
+        """What the head answers to `state`, `stay` and `leave`: what it has and what is at work on it (`warm.State`).
+
+        Raises:
+            ClusterUnreachable: It has ended.
+        """
+        try:
+            self.connection.settimeout(_ANSWER_SECONDS)
+            self.connection.sendall(f"{word}\n".encode())
+            answer: dict[str, Any] = json.loads(self.connection.makefile("rb", buffering=0).readline())
+        except (OSError, ValueError):
+            message = f"the Ray of this machine (process {self.head.pid}) does not answer"
+            raise ClusterUnreachable(message) from None
+        return answer
+
     def release(self, *, wait: bool) -> None:
         """Let go; with `wait` return when the head is gone, or says that others or jobs keep it."""
         gone = False
@@ -106,10 +127,10 @@ class Hold:
         self.connection.close()
         _reap(self.head.pid if gone else None)
         deadline = time.monotonic() + END_SECONDS
-        while gone and _runs(self.head) and time.monotonic() < deadline:  # one that is not our child closes first
+        while gone and runs(self.head) and time.monotonic() < deadline:  # one that is not our child closes first
             time.sleep(0.01)
         if gone:
-            _clean_after(self.head)
+            clean_after(self.head)
 
 
 def record_path(folder: Path, *, dashboard: bool) -> Path:
@@ -117,13 +138,14 @@ def record_path(folder: Path, *, dashboard: bool) -> Path:
     return folder / ("cluster.json" if dashboard else "tasks.json")
 
 
-def hold(folder: Path, *, dashboard: bool, start: bool) -> Hold:
+def hold(folder: Path, *, dashboard: bool, start: bool, cpus: int | None = None) -> Hold:
     """Hold the living head of the folder, or one that is started for it.
 
     Args:
         folder: Where heads of one workspace find each other.
         dashboard: Jobs will be needed.
         start: Start one if none is alive.
+        cpus: How many one that is started has; by default those of the machine.
 
     Raises:
         ClusterUnreachable: None is alive and none may be, or could be, started.
@@ -137,7 +159,7 @@ def hold(folder: Path, *, dashboard: bool, start: bool) -> Hold:
     lock = FileLock(record_path(folder, dashboard=dashboard).with_suffix(".lock"), mode=0o600)
     try:
         with lock.acquire(timeout=START_SECONDS):
-            return _living(folder, dashboard) or _start(folder, dashboard)
+            return _living(folder, dashboard) or _start(folder, dashboard, cpus)
     except Timeout:
         message = f"another process has been starting Ray for {folder} for {START_SECONDS:.0f} s"
         raise ClusterUnreachable(message) from None
@@ -146,22 +168,13 @@ def hold(folder: Path, *, dashboard: bool, start: bool) -> Hold:
 def is_running(folder: Path) -> bool:
     """Whether the head that serves jobs is there; one that ends takes its record away first."""
     head = Head.read(folder, dashboard=True)
-    return head is not None and _runs(head)
+    return head is not None and runs(head)
 
 
-def sweep(pid: int, token: str) -> None:
-    """Kill what the head `pid` left behind: all that inherited its token, whatever their parent is by now."""
-    mark = f"RAY_AUTH_TOKEN={token}".encode()
-    for entry in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            inherited = mark in (entry / "environ").read_bytes().split(b"\0")
-            if int(entry.name) != os.getpid() and (inherited or _is_renamed_part(entry, pid)):
-                os.kill(int(entry.name), 9)
-
-
-def _is_renamed_part(entry: Path, pid: int) -> bool:
-    """Parts of Ray that set their own title have overwritten their environment with it."""
-    return os.getsid(int(entry.name)) == pid and (entry / "cmdline").read_bytes().startswith(b"ray")
+def is_warm(folder: Path) -> bool:
+    """Whether the head there is one that stays until it is told to end."""
+    head = Head.read(folder, dashboard=True)
+    return head is not None and head.warm and runs(head)
 
 
 def write_private(path: Path, content: bytes) -> None:
@@ -195,16 +208,16 @@ def _connect(head: Head) -> Hold | None:
     return None
 
 
-def _start(folder: Path, dashboard: bool) -> Hold:
+def _start(folder: Path, dashboard: bool, cpus: int | None) -> Hold:
     dead = Head.read(folder, dashboard=dashboard)
-    if dead is not None and _runs(dead):
+    if dead is not None and runs(dead):
         raise ClusterUnreachable(
             f"the Ray of {folder} (process {dead.pid}) runs, but does not answer; end that process"
         )
     if dead is not None:
-        _clean_after(dead)
+        clean_after(dead)
     ours, its = socket.socketpair()
-    options = ["--dashboard"] if dashboard else []
+    options = [*(["--dashboard"] if dashboard else []), *(["--cpus", str(cpus)] if cpus is not None else [])]
     command = [sys.executable, "-P", "-m", "synapse_spec.plugins.executors.ray.head", str(folder), *options]
     log = folder / f"head-{'jobs' if dashboard else 'tasks'}.log"
     with its, log.open("wb") as output:
@@ -216,7 +229,7 @@ def _start(folder: Path, dashboard: bool) -> Hold:
             pass_fds=[its.fileno()],
             start_new_session=True,
             cwd=folder,
-            env=_head_environ(),
+            env=needed_environ(),
         )
     _children.append(process)
     try:
@@ -248,14 +261,14 @@ def _last_line(log: Path) -> str:
     return next((line.strip() for line in reversed(lines) if line.strip()), "its process ended without a word")
 
 
-def _clean_after(head: Head) -> None:
+def clean_after(head: Head) -> None:
     """Remove what a head that was killed could not; one that ends by itself leaves nothing."""
-    if not _runs(head) and Path(head.temp_dir).exists():
+    if not runs(head) and Path(head.temp_dir).exists():
         sweep(head.pid, head.token)
         shutil.rmtree(head.temp_dir, ignore_errors=True)
 
 
-def _runs(head: Head) -> bool:
+def runs(head: Head) -> bool:
     """Whether the head's process lives, and the number was not given to another one since."""
     try:
         os.kill(head.pid, 0)
@@ -276,6 +289,6 @@ def _reap(ended: int | None) -> None:
             _children.remove(child)
 
 
-def _head_environ() -> dict[str, str]:
+def needed_environ() -> dict[str, str]:
     """What Ray and its workers need of our environment. The rest, secrets among it, travels with each run instead."""
     return {name: value for name, value in os.environ.items() if name in _NEEDED or name.startswith(_NEEDED_STARTS)}

@@ -5,7 +5,6 @@ ends it puts the log and Ray's record of each job that nobody has fetched into F
 """
 
 import argparse
-import ctypes
 import functools
 import json
 import logging
@@ -20,22 +19,33 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 from synapse_spec.plugins.errors import PluginError
-from synapse_spec.plugins.executors.ray.embedded import HELLO, STAYING, Head, record_path, sweep, write_private
+from synapse_spec.plugins.executors.ray.embedded import HELLO, STAYING, Head, record_path, write_private
 from synapse_spec.plugins.executors.ray.jobs_api import TERMINAL, JobsApi
+from synapse_spec.plugins.executors.ray.leftovers import (
+    adopt_orphans,
+    collect_orphans,
+    remove_dead_listeners,
+    sweep,
+)
 
 _LINGER_SECONDS = 0.3
-_COLLECT_SECONDS = 3.0
 _TEMP_DIR_LENGTH = 24
-_PR_SET_CHILD_SUBREAPER = 36
 _JOBS_SECONDS = 1.0
+_ACTORS_SECONDS = 5
+_RECORD_SECONDS = 60.0
 _RAY_ENVIRON = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     "RAY_AUTH_MODE": "token",
+    # What an actor has started ends with it, however it ends.
+    "RAY_process_group_cleanup_enabled": "1",
+    # A job may wait for resources for as long as its run allows; Ray itself would end it after a quarter of an hour.
+    "RAY_JOB_START_TIMEOUT_SECONDS": "1000000000",
     # On Linux too, Ray then takes the loopback address for the machine's own instead of one that others reach.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
 }
@@ -45,17 +55,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="head")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--dashboard", action="store_true")
+    parser.add_argument("--cpus", type=int)
     parser.add_argument("--holder", type=int, required=True, help="descriptor of a socket to whoever started it")
     options = parser.parse_args()
     first = socket.socket(fileno=options.holder)
     first.set_inheritable(False)
     _exit_on_sigterm()
-    _adopt_orphans()
+    adopt_orphans()
     temp_dir = _temp_dir()
     token, started = secrets.token_hex(24), time.time()
     try:
         try:
-            head, listener = _start(temp_dir, token, options.dashboard)
+            head, listener = _start(temp_dir, token, options.dashboard, options.cpus)
         except BaseException as error:
             with suppress(OSError):
                 first.sendall(json.dumps({"error": f"{type(error).__name__}: {error}"}).encode() + b"\n")
@@ -67,7 +78,7 @@ def main() -> None:
         _stop(temp_dir, token, started)
 
 
-def _start(temp_dir: str, token: str, dashboard: bool) -> tuple[Head, socket.socket]:
+def _start(temp_dir: str, token: str, dashboard: bool, cpus: int | None) -> tuple[Head, socket.socket]:
     os.environ.pop("RAY_ADDRESS", None)
     os.environ.update(_RAY_ENVIRON, RAY_AUTH_TOKEN=token)
     import ray
@@ -75,6 +86,7 @@ def _start(temp_dir: str, token: str, dashboard: bool) -> tuple[Head, socket.soc
     _any_agent_port()
     context: Any = ray.init(
         address="local",
+        num_cpus=cpus,
         include_dashboard=dashboard,
         dashboard_host="127.0.0.1",
         dashboard_port=_free_port() if dashboard else None,
@@ -89,8 +101,18 @@ def _start(temp_dir: str, token: str, dashboard: bool) -> tuple[Head, socket.soc
     listener.bind(path)
     listener.listen(64)
     address, page = context.address_info["gcs_address"], context.address_info["webui_url"]
-    url = f"http://{page}" if dashboard else None
-    return Head(os.getpid(), address, url, token, temp_dir, path, ray.__version__, platform.python_version()), listener
+    head = Head(
+        pid=os.getpid(),
+        address=address,
+        dashboard=f"http://{page}" if dashboard else None,
+        token=token,
+        temp_dir=temp_dir,
+        socket=path,
+        ray=ray.__version__,
+        python=platform.python_version(),
+        started=time.time(),
+    )
+    return head, listener
 
 
 def _any_agent_port() -> None:
@@ -107,8 +129,8 @@ def _stop(temp_dir: str, token: str, started: float) -> None:
 
         ray.shutdown()
     sweep(os.getpid(), token)
-    _collect_orphans()
-    _remove_dead_listeners(started)
+    collect_orphans()
+    remove_dead_listeners(started)
     shutil.rmtree(temp_dir, ignore_errors=True)
 
 
@@ -136,8 +158,10 @@ class _Server:
             self._listener.close()
 
     def _over(self) -> bool:
-        if self._holders:
-            self._watch(None)
+        if self._needed:
+            self._watch(_RECORD_SECONDS if self._head.warm else None)
+            if self._head.warm and not record_path(self._folder, dashboard=True).exists():
+                self._head = replace(self._head, warm=False)  # nobody could find it any more
             return False
         if self._watch(_LINGER_SECONDS):
             return False
@@ -150,26 +174,55 @@ class _Server:
         return not self._watch(0)  # whoever came meanwhile has to find it alive
 
     def _watch(self, seconds: float | None) -> bool:
-        """Serve connections for so long, or until something happens; whether there are holders now."""
+        """Serve connections for so long, or until something happens; whether it is needed now."""
         ready, _, _ = select.select([self._listener, *self._holders], [], [], seconds)
         for connection in ready:
             if connection is self._listener:
                 self._hold(self._listener.accept()[0])
             else:
-                self._drop(connection)
-        if self._holders:
+                self._hear(connection)
+        if self._needed:
             self._dismiss()
-        return bool(self._holders)
+        return self._needed
 
     def _hold(self, connection: socket.socket) -> None:
         self._holders.append(connection)
         with suppress(OSError):
             connection.sendall(HELLO)
 
-    def _drop(self, connection: socket.socket) -> None:
-        """A holder says nothing ever: what can be read is its end."""
-        self._holders.remove(connection)
-        self._leaving.append(connection)
+    @property
+    def _needed(self) -> bool:
+        return bool(self._holders) or self._head.warm
+
+    def _hear(self, connection: socket.socket) -> None:
+        """What can be read of a holder is its end, or a word of `Hold.ask`."""
+        word = b""
+        with suppress(OSError):
+            word = connection.recv(64).strip()
+        if not word:
+            self._holders.remove(connection)
+            self._leaving.append(connection)
+            return
+        if word in (b"stay", b"leave"):
+            self._head = replace(self._head, warm=word == b"stay")
+            self._head.write(self._folder)
+        with suppress(OSError):
+            connection.sendall(json.dumps(self._state()).encode() + b"\n")
+
+    def _state(self) -> dict[str, Any]:
+        """What it has, and what is at work; `users` are the other holders."""
+        import ray
+
+        has: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        free: dict[str, float] = ray.available_resources()  # type: ignore[no-untyped-call]
+        return {
+            "cpus": has.get("CPU", 0),
+            "cpus_free": free.get("CPU", 0),
+            "gpus": has.get("GPU", 0),
+            "actors": _actors(),
+            "jobs": self._unfinished(),
+            "users": len(self._holders) - 1,
+        }
 
     def _dismiss(self) -> None:
         """Tell those who wait for the end that it stays."""
@@ -179,14 +232,15 @@ class _Server:
             connection.close()
         self._leaving.clear()
 
-    def _unfinished(self) -> bool:
+    def _unfinished(self) -> list[str]:
+        """Ids of the jobs that have not ended."""
         if self._jobs is None:
-            return False
+            return []
         try:
             jobs = [job for job in self._jobs.jobs() if job["type"] == "SUBMISSION"]
         except PluginError:
-            return False  # without its dashboard it cannot tell anybody about jobs any more
-        return any(job["status"] not in TERMINAL for job in jobs)
+            return []  # without its dashboard it cannot tell anybody about jobs any more
+        return [job["submission_id"] for job in jobs if job["status"] not in TERMINAL]
 
     def _archive(self) -> None:
         """Keep what is known of the jobs whose results were not fetched."""
@@ -201,39 +255,26 @@ class _Server:
 def _archive_job(jobs: JobsApi, head: Head, folder: Path) -> None:
     info = jobs.info(folder.name)
     if info is not None:
-        write_private(folder / "log.txt", head.job_log(folder.name).encode())
+        path = head.job_log_path(folder.name)
+        write_private(folder / "log.txt", path.read_bytes() if path.exists() else b"")
         write_private(folder / "info.json", json.dumps(info).encode())
+
+
+def _actors() -> int:
+    """How many are alive, without those that Ray runs jobs with."""
+    from ray.util.state import list_actors
+
+    try:
+        alive = list_actors(filters=[("state", "=", "ALIVE")], timeout=_ACTORS_SECONDS)
+    except Exception:  # Ray raises whatever its many layers raise
+        return 0
+    return sum(actor["class_name"] != "JobSupervisor" for actor in alive)
 
 
 def _temp_dir() -> str:
     """Ray puts sockets some 60 characters below it, and 107 is the most that a socket's path may have."""
     short = len(tempfile.gettempdir()) <= _TEMP_DIR_LENGTH
     return tempfile.mkdtemp(prefix="synapse-", dir=None if short else "/tmp")
-
-
-def _remove_dead_listeners(since: float) -> None:
-    """Remove what multiprocessing in Ray's dashboard leaves behind: folders of sockets that nobody listens on."""
-    alive = Path("/proc/net/unix").read_text() if sys.platform == "linux" else ""
-    for folder in Path(tempfile.gettempdir()).glob("pymp-*"):
-        with suppress(OSError):
-            sockets = list(folder.glob("listener-*"))
-            ours = folder.stat().st_uid == os.getuid() and folder.stat().st_mtime >= since - 1
-            if ours and sockets == list(folder.iterdir()) and not any(str(path) in alive for path in sockets):
-                shutil.rmtree(folder)
-
-
-def _adopt_orphans() -> None:
-    """Become the parent of what outlives its own parent below us, so that it can be collected (Linux only)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
-def _collect_orphans() -> None:
-    deadline = time.monotonic() + _COLLECT_SECONDS
-    with suppress(ChildProcessError):
-        while time.monotonic() < deadline:
-            if os.waitpid(-1, os.WNOHANG) == (0, 0):
-                time.sleep(0.01)
 
 
 def _exit_on_sigterm() -> None:

@@ -17,21 +17,32 @@ def cache_folder() -> Path:
     return Path(base).expanduser().absolute() / "synapse-spec" / "ray"
 
 
+def folder_of(working_dir: Path | str | None) -> Path | None:
+    """As `invocation_of` takes it."""
+    return Path(working_dir).expanduser().resolve() if working_dir is not None else None
+
+
 def invocation_of(
     action: ActionLike | str,
     params: dict[str, Any],
     env: dict[str, str],
     job_id: str | None,
-    working_dir: Path | str | None,
+    folder: Path | None,
 ) -> Invocation:
     """The action with its params, checked as far as can be done here.
+
+    Args:
+        action: The action, or its entrypoint in `folder`.
+        params: For it.
+        env: Laid over the environment.
+        job_id: Shown to the action.
+        folder: The working directory, by `folder_of`.
 
     Raises:
         ValidationError: The params do not fit.
         PluginLoadError: Another process could not import the action.
     """
     entrypoint = action if isinstance(action, str) else entrypoint_of(action)
-    folder = Path(working_dir).expanduser().resolve() if working_dir is not None else None
     source = _source(action, entrypoint, folder)
     loaded = action if not isinstance(action, str) else _loaded(source, entrypoint)
     if loaded is not None:

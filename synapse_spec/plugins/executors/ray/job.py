@@ -5,7 +5,8 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from synapse_spec.plugins.events import render
 from synapse_spec.plugins.executors.local import env_overlay
 from synapse_spec.plugins.executors.ray.cluster import reach
 from synapse_spec.plugins.executors.ray.errors import ClusterUnreachable
-from synapse_spec.plugins.executors.ray.invocations import cache_folder, invocation_of
+from synapse_spec.plugins.executors.ray.invocations import cache_folder, folder_of, invocation_of
 from synapse_spec.plugins.executors.ray.job_follower import nonce_of
 from synapse_spec.plugins.executors.ray.job_runner import JobOptions, JobRunner
 from synapse_spec.plugins.executors.ray.jobs_api import TERMINAL
+from synapse_spec.plugins.executors.ray.runtime_env import of_source
 from synapse_spec.plugins.executors.ray.wire import JobLog
 
 __all__ = ["JobOptions", "JobRunner", "RayJobExecutor"]
@@ -38,6 +40,7 @@ class RayJobExecutor:
         ray_address: host:port or http://host:port; default RAY_ADDRESS, else the embedded cluster.
         runtime_env: Ray's runtime_env.
         working_dir: The job's working directory; by default the current one on this machine, the plugin's on others.
+        timeout: Seconds that a job may work; it is ended on the cluster then, whether anybody looks or not.
         num_cpus, num_gpus: What Ray keeps free for each job.
         job_id: The id of the next job submitted; made up by default.
     """
@@ -52,11 +55,12 @@ class RayJobExecutor:
         num_cpus: float | None = None,
         num_gpus: float | None = None,
         job_id: str | None = None,
+        timeout: float | None = None,
     ) -> None:
         self._env = env_overlay(env)
         self._address = ray_address
-        self._options = JobOptions(num_cpus, num_gpus, runtime_env=runtime_env or {})
-        self._working_dir = working_dir
+        self._options = JobOptions(num_cpus, num_gpus, runtime_env=runtime_env or {}, timeout=timeout)
+        self._working_dir = folder_of(working_dir)
         self._job_id = job_id
 
     def submit(self, action_cls: ActionLike | str, params: dict[str, Any], *, job_id: str | None = None) -> str:
@@ -76,8 +80,9 @@ class RayJobExecutor:
         """
         chosen = job_id or self._job_id or f"synapse-{uuid.uuid4().hex[:16]}"
         invocation = invocation_of(action_cls, params, self._env, chosen, self._working_dir)
+        options = replace(self._options, runtime_env=of_source(invocation.source, self._options.runtime_env))
         with self._runner(start=True) as runner:
-            runner.submit(chosen, invocation, self._options)
+            runner.submit(chosen, invocation, options)
         return chosen
 
     def execute(self, action_cls: ActionLike | str, params: dict[str, Any], **kwargs: Any) -> Any:
@@ -95,25 +100,27 @@ class RayJobExecutor:
 
     def get_logs(self, job_id: str) -> str:
         """What the job has written and reported so far, as lines for people."""
-        lines: list[str] = []
-        with self._runner() as runner:
-            reader = JobLog(nonce_of(_known(runner, job_id)), lambda event: lines.append(render(event)))
-            reader.finish(runner.log(job_id))
-        return "".join(f"{line}\n" for line in lines)
+        return "".join(f"{line}\n" for line in self.stream_logs(job_id, follow=False))
 
-    def stream_logs(self, job_id: str) -> Iterator[str]:
-        """The same line by line, until the job ends."""
+    def stream_logs(self, job_id: str, *, follow: bool = True) -> Iterator[str]:
+        """The same line by line, without line ends; with `follow` until the job ends."""
         lines: list[str] = []
-        with self._runner() as runner:
-            reader = JobLog(nonce_of(_known(runner, job_id)), lambda event: lines.append(render(event)))
-            ended = False
-            while not ended:
-                ended = _known(runner, job_id)["status"] in TERMINAL
-                (reader.finish if ended else reader.feed)(runner.log(job_id))
-                yield from lines
-                lines.clear()
-                if not ended:
+        with self._runner() as runner, runner.watching():
+            info = _known(runner, job_id)
+            reader = JobLog(nonce_of(info), lambda event: lines.append(render(event)))
+            while follow and info["status"] == "PENDING":
+                time.sleep(_POLL_SECONDS)
+                info = _known(runner, job_id)
+            with closing(runner.open_log(info)) as source:
+                while follow and info["status"] not in TERMINAL:
+                    reader.feed(source.more(reader.offset))
+                    yield from lines
+                    lines.clear()
                     time.sleep(_POLL_SECONDS)
+                    info = _known(runner, job_id)
+                reader.feed(source.rest(reader.offset))
+            reader.finish()
+            yield from lines
 
     def wait(self, job_id: str, timeout: float | None = None) -> str:
         """Wait for the job's end; its status.
@@ -138,7 +145,7 @@ class RayJobExecutor:
         return outcome.unwrap()
 
     def stop(self, job_id: str) -> None:
-        """End the job; it has ended some seconds later at most."""
+        """End the job: the action is interrupted as by Ctrl-C, and killed if it has not ended 10 s later."""
         with self._runner() as runner:
             runner.cancel(job_id)
 
@@ -151,9 +158,7 @@ class RayJobExecutor:
         with self._runner() as runner:
             if _known(runner, job_id)["status"] not in TERMINAL:
                 raise ExecutionError(f"job {job_id} has not ended; stop it first")
-            if runner.api is not None and runner.api.info(job_id) is not None:
-                runner.api.delete(job_id)
-            runner.forget(job_id)
+            runner.delete(job_id)
 
     @contextmanager
     def _runner(self, *, start: bool = False) -> Iterator[JobRunner]:
@@ -166,8 +171,8 @@ class RayJobExecutor:
                 raise
             yield JobRunner(None, folder)
             return
-        with lease:
-            yield JobRunner(lease.cluster, folder)
+        with lease, closing(JobRunner(lease.cluster, folder)) as runner:
+            yield runner
 
 
 def _known(runner: JobRunner, job_id: str) -> dict[str, Any]:

@@ -1,11 +1,15 @@
 """Follows one job: its events as it writes them, and at its end the verdict. Made by `JobRunner.follow`."""
 
+import math
 import threading
 import time
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from synapse_spec.plugins.events import Emit, Log
 from synapse_spec.plugins.executors.ray.errors import ClusterUnreachable, JobsApiError
+from synapse_spec.plugins.executors.ray.job_logs import LogSource
 from synapse_spec.plugins.executors.ray.jobs_api import TERMINAL
 from synapse_spec.plugins.executors.ray.wire import JobLog, new_nonce
 from synapse_spec.plugins.outcome import ErrorInfo, Outcome
@@ -18,24 +22,34 @@ _POLL_SECONDS = 1.0
 _EAGER_POLL_SECONDS = 0.2  # for the first moments: many jobs are short
 _EAGER_SECONDS = 5.0
 _PATIENCE_SECONDS = 30.0  # with a dashboard that does not answer for a while
+_LOG_PATIENCE_SECONDS = 15.0  # with the log of a job that has ended
 _STOP_SECONDS = 15.0
-_PENDING_SECONDS = 10.0
+_RAYS_OWN_LIMIT = "JOB_SUPERVISOR_ACTOR_START_TIMEOUT"
+_MOST_CHUNKS = 64  # of a log at once, so that a job that never stops writing is looked at too
 
 
 class Follower:
     """One `follow`: what has been read of the job so far."""
 
-    def __init__(self, runner: "JobRunner", submission_id: str, emit: Emit, timeout: float | None) -> None:
+    def __init__(self, runner: "JobRunner", submission_id: str, emit: Emit, pending_limit: float | None) -> None:
         self._runner = runner
         self._id = submission_id
         self._emit = emit
-        self._timeout = timeout
+        self._pending_limit = pending_limit
         self._started = self._answered = time.monotonic()
-        self._reader: JobLog | None = None
+        self._log: tuple[JobLog, LogSource] | None = None  # once it has started
+        self._ended_at: float | None = None  # when we heard of it
         self._stop_deadline: float | None = None
-        self._told_pending = False
 
     def run(self, stop: threading.Event) -> Outcome | None:
+        try:
+            with self._runner.watching():
+                return self._run(stop)
+        finally:
+            if self._log is not None:
+                self._log[1].close()
+
+    def _run(self, stop: threading.Event) -> Outcome | None:
         while True:
             before = time.monotonic()
             outcome = self._poll()
@@ -43,7 +57,7 @@ class Follower:
                 return outcome
             now = time.monotonic()
             pause = _EAGER_POLL_SECONDS if now - self._started < _EAGER_SECONDS else _POLL_SECONDS
-            # A long log is long to fetch: the more it costs the less often.
+            # What is long to get is asked for less often.
             if stop.wait(max(pause, 5 * (now - before))):
                 return None
 
@@ -60,54 +74,64 @@ class Follower:
         return outcome
 
     def _look(self) -> Outcome | None:
-        api = self._runner.api
-        info = api.info(self._id) if api is not None else None
-        if api is None or info is None:
+        info = self._runner.record(self._id)
+        if info is None:
             return self._lost()
         if info["status"] == "PENDING":
-            self._tell_pending(info)
-        else:
-            self._read(info, self._runner.read_log(self._id))
+            return self._waited(info)
+        if self._log is None:
+            self._log = JobLog(nonce_of(info), self._emit), self._runner.open_log(info)
         if info["status"] in TERMINAL:
-            return self._ended(info)
-        return self._enforce_timeout(info)
+            return self._ended(info, *self._log)
+        with suppress(ClusterUnreachable):  # the next look, or the last one, has it
+            _read_on(*self._log)
+        return None
 
-    def _read(self, info: dict[str, Any], log: str) -> None:
-        self._reader = self._reader or JobLog(nonce_of(info), self._emit)
-        ended = info["status"] in TERMINAL
-        (self._reader.finish if ended else self._reader.feed)(log)
-
-    def _ended(self, info: dict[str, Any]) -> Outcome:
-        outcome = self._reader.outcome if self._reader is not None else None
+    def _ended(self, info: dict[str, Any], reader: JobLog, source: LogSource) -> Outcome | None:
+        self._ended_at = self._ended_at or time.monotonic()
+        try:
+            reader.feed(source.rest(reader.offset))
+        except (ClusterUnreachable, JobsApiError):
+            if time.monotonic() - self._ended_at < _LOG_PATIENCE_SECONDS:
+                return None
+            text = "the end of its log is lost: the machine that it ran on does not answer"
+            self._emit(Log("message", {"message": text}, level="warning"))
+        reader.finish()
         if self._stop_deadline is not None and info["status"] != "SUCCEEDED":
-            return self._timed_out()
-        return verdict(info, outcome)
+            return self._waited_too_long()
+        return verdict(info, reader.outcome or self._runner.kept_outcome(info), kept=reader.kept)
 
-    def _enforce_timeout(self, info: dict[str, Any]) -> Outcome | None:
-        if self._timeout is None:
-            return None
+    def _waited(self, info: dict[str, Any]) -> Outcome | None:
+        """End a job that has waited for resources for too long."""
         if self._stop_deadline is not None:
-            return self._timed_out() if time.monotonic() > self._stop_deadline else None
-        age = max(time.monotonic() - self._started, time.time() - (info.get("start_time") or 0) / 1000)
-        if age > self._timeout:
+            return self._waited_too_long() if time.monotonic() > self._stop_deadline else None
+        if has_waited(info, self._pending_limit):
             self._stop_deadline = time.monotonic() + _STOP_SECONDS
             self._runner.cancel(self._id)
         return None
 
-    def _timed_out(self) -> Outcome:
-        return Outcome("TimedOut", error=ErrorInfo("TimedOut", f"the job took longer than {self._timeout:g} s"))
+    def _waited_too_long(self) -> Outcome:
+        message = f"the job waited for resources for longer than {self._pending_limit:g} s"
+        return Outcome("PendingTimedOut", error=ErrorInfo("PendingTimedOut", message))
 
     def _lost(self) -> Outcome:
         info, log = self._runner.archived(self._id)
+        if self._stop_deadline is not None:
+            return self._waited_too_long()
         if info is None:
             return Outcome("JobLost", error=ErrorInfo("JobLost", f"Ray knows no job {self._id} any more"))
-        self._read(info, log)
-        return self._ended(info)
+        reader = self._log[0] if self._log is not None else JobLog(nonce_of(info), self._emit)
+        reader.feed(log[reader.offset :])
+        reader.finish()
+        return verdict(info, reader.outcome)
 
-    def _tell_pending(self, info: dict[str, Any]) -> None:
-        if not self._told_pending and time.monotonic() - self._started > _PENDING_SECONDS:
-            self._told_pending = True
-            self._emit(Log("message", {"message": f"still waiting: {info.get('message')}"}, level="warning"))
+
+def _read_on(reader: JobLog, source: LogSource) -> None:
+    for _ in range(_MOST_CHUNKS):
+        data = source.more(reader.offset)
+        reader.feed(data)
+        if not data:
+            return
 
 
 def nonce_of(info: dict[str, Any]) -> str:
@@ -115,8 +139,25 @@ def nonce_of(info: dict[str, Any]) -> str:
     return str((info.get("metadata") or {}).get(NONCE) or new_nonce())
 
 
-def verdict(info: dict[str, Any], outcome: Outcome | None) -> Outcome:
-    """From Ray's word on how the process ended and from the record of the outcome; neither is enough alone."""
+def has_waited(info: dict[str, Any], limit: float | None) -> bool:
+    """Whether a job that is pending has been so for longer than `limit` seconds."""
+    return limit is not None and time.time() - (info.get("start_time") or math.inf) / 1000 > limit
+
+
+def verdict(info: dict[str, Any], outcome: Outcome | None, *, kept: bool = False) -> Outcome:
+    """From Ray's word on how the process ended and from the record of the outcome; neither is enough alone.
+
+    Args:
+        info: Ray's record of the job.
+        outcome: That of the job's own record, if there is one.
+        kept: The job has told that it put its record into the cluster's store.
+    """
+    start, end = info.get("start_time"), info.get("end_time")
+    judged = _judged(info, outcome, kept=kept)
+    return replace(judged, span=(start / 1000, end / 1000)) if start and end else judged
+
+
+def _judged(info: dict[str, Any], outcome: Outcome | None, *, kept: bool) -> Outcome:
     # Ray's message ends with the end of the log, which has its own place.
     head, _, _ = (info.get("message") or "").partition(", last available logs")
     status, message = info["status"], head.strip()
@@ -124,6 +165,11 @@ def verdict(info: dict[str, Any], outcome: Outcome | None) -> Outcome:
         return Outcome("Cancelled", error=ErrorInfo("Cancelled", "the job was stopped"))
     if status not in TERMINAL:
         return Outcome("JobLost", error=ErrorInfo("JobLost", "the cluster was ended while the job ran"))
+    if info.get("error_type") == _RAYS_OWN_LIMIT:
+        return Outcome("PendingTimedOut", error=ErrorInfo("PendingTimedOut", message))
+    if outcome is None and kept:
+        message = "its result is no more in the cluster's store, or cannot be read: another client may have fetched it"
+        return Outcome("JobLost", error=ErrorInfo("JobLost", message))
     if outcome is None and status == "SUCCEEDED":
         message = "the job's process ended well, but without a record of its outcome"
     elif outcome is not None and outcome.ok and status == "FAILED":

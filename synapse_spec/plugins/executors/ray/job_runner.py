@@ -11,8 +11,9 @@ import shlex
 import shutil
 import sys
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,18 +21,25 @@ from typing import Any
 from synapse_spec.plugins.errors import ValidationError
 from synapse_spec.plugins.events import Emit
 from synapse_spec.plugins.execution import Invocation
-from synapse_spec.plugins.executors.ray import package
+from synapse_spec.plugins.executors.ray import package, records
 from synapse_spec.plugins.executors.ray.cluster import Cluster, attach, detach
 from synapse_spec.plugins.executors.ray.embedded import Head, is_running, write_private
 from synapse_spec.plugins.executors.ray.errors import ClusterUnreachable, JobExists, JobsApiError
-from synapse_spec.plugins.executors.ray.job_follower import NONCE, Follower, nonce_of, verdict
+from synapse_spec.plugins.executors.ray.fetched import Fetched
+from synapse_spec.plugins.executors.ray.job_board import JobBoard
+from synapse_spec.plugins.executors.ray.job_follower import NONCE, Follower, nonce_of
+from synapse_spec.plugins.executors.ray.job_logs import LogFile, LogSource, LogStream
 from synapse_spec.plugins.executors.ray.jobs_api import TERMINAL, JobsApi
+from synapse_spec.plugins.executors.ray.runtime_env import without_installed
 from synapse_spec.plugins.executors.ray.wire import JobLog, new_nonce
 from synapse_spec.plugins.outcome import Outcome
 
 # Ray keeps a record of an id with other characters as pending for good.
 _ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _ENTRY = "-m synapse_spec.plugins.executors.ray.entry"
+# Seconds between SIGTERM and SIGKILL for a job that is stopped; of Ray's own 3 little is left on a busy machine.
+_GRACE = {"RAY_JOB_STOP_WAIT_TIME_S": "10"}
+_SETTLED_SECONDS = 4.0
 _VERSION_CHECK = (
     """python -c 'import sys; sys.version_info < (3, 12) and """
     """sys.exit("synapse-spec needs Python 3.12 or later on the cluster; this is " + sys.version)'"""
@@ -40,7 +48,7 @@ _VERSION_CHECK = (
 
 @dataclass(frozen=True, slots=True)
 class JobOptions:
-    """How a job is run; None leaves it to Ray."""
+    """How a job is run; None leaves it to Ray. `timeout` is in seconds, from the start of its process."""
 
     num_cpus: float | None = None
     num_gpus: float | None = None
@@ -48,6 +56,7 @@ class JobOptions:
     resources: dict[str, float] = field(default_factory=dict)
     runtime_env: dict[str, Any] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
+    timeout: float | None = None
 
 
 class JobRunner:
@@ -64,8 +73,13 @@ class JobRunner:
         if cluster is not None and cluster.dashboard is None:
             raise ClusterUnreachable(f"Ray at {cluster.address} was reached for tasks; jobs need its dashboard")
         self._cluster = cluster
-        self._api = JobsApi(cluster.dashboard, cluster.token) if cluster and cluster.dashboard else None
+        self._api = _api_of(cluster) if cluster is not None else None
+        self._board = JobBoard(self._api) if self._api is not None else None
+        # Where outcomes are kept, on clusters that others run: they outlive the node of their job there.
+        self._store = cluster.address if cluster is not None and not cluster.embedded else None
+        self._to_drop: list[str] = []
         self._folder = folder.absolute()
+        self._fetched = Fetched(self._folder / "fetched", self._api) if self._api is not None else None
         self._environ = environ
 
     def submit(self, submission_id: str, invocation: Invocation, options: JobOptions) -> bool:
@@ -82,13 +96,18 @@ class JobRunner:
             raise ValidationError(f"job id {submission_id!r} must be 1 to 100 letters, digits, '-' and '_'")
         api, embedded = self._needed_api(), self._cluster is not None and self._cluster.embedded
         nonce = new_nonce()
-        runtime_env = dict(options.runtime_env)
+        plugins = options.runtime_env
+        fitted = without_installed(plugins) if embedded else package.relative_env(plugins, invocation.source)
+        runtime_env = dict(fitted)
+        runtime_env["env_vars"] = _GRACE | runtime_env.get("env_vars", {})
+        keep = {"name": submission_id, "address": self._store} if self._store is not None else {}
+        wire = {"nonce": nonce, "timeout": options.timeout, "keep": keep}
         if embedded:
-            payload = self._write_payload(submission_id, invocation, nonce)
+            payload = self._write_payload(submission_id, invocation, wire)
             command = f"exec {_python(runtime_env)} -P {_ENTRY} {shlex.quote(str(payload))}"
         else:
             payload = None
-            runtime_env["working_dir"] = api.upload_package(_packed(invocation, nonce))
+            runtime_env["working_dir"] = api.upload_package(_packed(invocation, wire))
             command = f"{_VERSION_CHECK} && exec python {_ENTRY} payload.json"
         metadata = options.metadata | {NONCE: nonce}
         request = {"entrypoint": command, "submission_id": submission_id, "metadata": metadata}
@@ -111,22 +130,38 @@ class JobRunner:
         info = self._api.info(submission_id) if self._api is not None else None
         return info or self.archived(submission_id)[0]
 
-    def log(self, submission_id: str) -> str:
-        """All that the job has written so far, our own lines included."""
-        info = self._api.info(submission_id) if self._api is not None else None
-        if self._api is None or info is None:
-            return self.archived(submission_id)[1]
-        return self.read_log(submission_id) if info["status"] != "PENDING" else ""
+    def record(self, submission_id: str) -> dict[str, Any] | None:
+        """Ray's record of the job, for those who ask for it again and again."""
+        return self._board.record(submission_id) if self._board is not None else None
 
-    def read_log(self, submission_id: str) -> str:
-        """The log of a job that the cluster has."""
-        head = Head.read(self._folder, dashboard=True) if self._cluster is not None and self._cluster.embedded else None
-        if head is None:
-            return self._needed_api().logs(submission_id)
-        return head.job_log(submission_id) or self.archived(submission_id)[1]
+    def records(self, submission_ids: Collection[str]) -> dict[str, dict[str, Any] | None]:
+        """Ray's records of several jobs, by one request if they are many."""
+        return self._board.records(submission_ids) if self._board is not None else dict.fromkeys(submission_ids)
+
+    def watching(self) -> AbstractContextManager[None]:
+        """To be held while `record` is asked for again and again."""
+        return self._board.watching() if self._board is not None else nullcontext()
+
+    def open_log(self, info: dict[str, Any]) -> LogSource:
+        """The log of a job by Ray's record of it, or as the head left it."""
+        submission_id, node = str(info["submission_id"]), info.get("driver_node_id")
+        archived = LogFile(self._folder_of(submission_id) / "log.txt")
+        if self._api is None or self._cluster is None or not self._cluster.embedded:
+            return LogStream(self._api, submission_id, node) if self._api is not None and node else archived
+        head = Head.read(self._folder, dashboard=True)
+        path = head.job_log_path(submission_id) if head is not None else None
+        gone = path is None or (info["status"] in TERMINAL and not path.exists())
+        return LogFile(path) if path is not None and not gone else archived
+
+    def kept_outcome(self, info: dict[str, Any]) -> Outcome | None:
+        """The outcome of a job from the cluster's store, if it is there and can be reached."""
+        reader = JobLog(nonce_of(info), lambda event: None)
+        if self._cluster is not None and self._store is not None:
+            reader.feed(records.get(self._store, self._cluster.token, str(info["submission_id"])))
+        return reader.outcome
 
     def follow(
-        self, submission_id: str, emit: Emit, stop: threading.Event, timeout: float | None = None
+        self, submission_id: str, emit: Emit, stop: threading.Event, pending_limit: float | None = None
     ) -> Outcome | None:
         """Wait for the job's end; its events come again from its start, whoever has followed it before.
 
@@ -134,7 +169,7 @@ class JobRunner:
             submission_id: The job.
             emit: Takes the events.
             stop: When set the job is left running.
-            timeout: Seconds since the job was submitted, after which it is ended.
+            pending_limit: Seconds since the job was submitted, after which it is ended if it still waits for resources.
 
         Returns:
             The outcome; None if `stop` was set before.
@@ -142,7 +177,7 @@ class JobRunner:
         Raises:
             ClusterUnreachable: A cluster that is not ours does not answer any more.
         """
-        return Follower(self, submission_id, emit, timeout).run(stop)
+        return Follower(self, submission_id, emit, pending_limit).run(stop)
 
     def cancel(self, submission_id: str) -> None:
         """End the job, also one that waits for resources; it may take some seconds after this returns."""
@@ -154,31 +189,39 @@ class JobRunner:
         if info["status"] == "PENDING" and self._cluster is not None:
             _kill_supervisor(self._cluster, submission_id)
 
-    def fetch_archived(self, submission_id: str, emit: Emit) -> Outcome | None:
-        """The outcome of a job that ended unfetched before its cluster did, and its events; None if there is none."""
-        info, log = self.archived(submission_id)
-        if info is None:
-            return None
-        reader = JobLog(nonce_of(info), emit)
-        reader.finish(log)
-        return verdict(info, reader.outcome)
-
-    def archived(self, submission_id: str) -> tuple[dict[str, Any] | None, str]:
+    def archived(self, submission_id: str) -> tuple[dict[str, Any] | None, bytes]:
         """Record and log of a job, as the head left them when it ended."""
         folder = self._folder_of(submission_id)
         try:
             info = json.loads((folder / "info.json").read_bytes())
-            return info, (folder / "log.txt").read_bytes().decode(errors="replace")
+            return info, (folder / "log.txt").read_bytes()
         except (OSError, ValueError):
-            return None, ""
+            return None, b""
 
     def forget(self, submission_id: str) -> None:
-        """Drop what is kept of the job here; to be called when its outcome is safe elsewhere."""
+        """Drop what is kept of the job, but for Ray's record; to be called when its outcome is safe elsewhere."""
         shutil.rmtree(self._folder_of(submission_id), ignore_errors=True)
+        self._to_drop.append(submission_id)
+        if self._fetched is not None:
+            self._fetched.note(submission_id)
 
-    @property
-    def api(self) -> JobsApi | None:
-        return self._api
+    def close(self) -> None:
+        """Do what `forget` has left to the end, since it takes a second however many jobs there are; tidy up."""
+        if self._fetched is not None:
+            self._fetched.clean()
+        if self._to_drop and self._cluster is not None and self._store is not None:
+            records.drop(self._store, self._cluster.token, self._to_drop)
+        self._to_drop.clear()
+
+    def delete(self, submission_id: str) -> None:
+        """Drop Ray's record too, of a job that has ended."""
+        info = self._api.info(submission_id) if self._api is not None else None
+        if self._api is not None and info is not None:
+            # Ray, which looks once a second, would take one that is deleted at once for a failed one.
+            ended = (info.get("end_time") or 0) / 1000
+            time.sleep(min(max(ended + _SETTLED_SECONDS - time.time(), 0), _SETTLED_SECONDS))
+            self._api.delete(submission_id)
+        self.forget(submission_id)
 
     @property
     def gone(self) -> bool:
@@ -193,15 +236,22 @@ class JobRunner:
     def _folder_of(self, submission_id: str) -> Path:
         return self._folder / "jobs" / submission_id
 
-    def _write_payload(self, submission_id: str, invocation: Invocation, nonce: str) -> Path:
+    def _write_payload(self, submission_id: str, invocation: Invocation, wire: dict[str, Any]) -> Path:
         folder = self._folder_of(submission_id)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Named by the nonce: of two clients that submit one id at the same time, each has its own.
-        path = folder / f"payload-{nonce}.json"
-        here = replace(invocation, working_dir=invocation.working_dir or str(Path.cwd()))
-        wire = {"invocation": here.to_wire(), "nonce": nonce, "environ": dict(self._environ or os.environ)}
-        write_private(path, json.dumps(wire).encode())
+        path = folder / f"payload-{wire['nonce']}.json"
+        # With several clusters on a machine, Ray tells its jobs the address of any of them.
+        own = {"RAY_ADDRESS": self._cluster.address} if self._cluster and self._cluster.address else {}
+        folder_there = invocation.working_dir or str(Path.cwd())
+        here = replace(invocation, working_dir=folder_there, env=own | invocation.env)
+        whole = wire | {"invocation": here.to_wire(), "environ": dict(self._environ or os.environ)}
+        write_private(path, json.dumps(whole).encode())
         return path
+
+
+def _api_of(cluster: Cluster) -> JobsApi | None:
+    return JobsApi(cluster.dashboard, cluster.token, cluster.headers) if cluster.dashboard else None
 
 
 def _python(runtime_env: dict[str, Any]) -> str:
@@ -210,9 +260,9 @@ def _python(runtime_env: dict[str, Any]) -> str:
     return "python" if own else shlex.quote(sys.executable)
 
 
-def _packed(invocation: Invocation, nonce: str) -> bytes:
-    wire = {"invocation": package.relative(invocation).to_wire(), "nonce": nonce, "packed": True}
-    return package.zipped(package.packed_code(invocation.source), wire)
+def _packed(invocation: Invocation, wire: dict[str, Any]) -> bytes:
+    whole = wire | {"invocation": package.relative(invocation).to_wire(), "packed": True}
+    return package.zipped(package.packed_code(invocation.source), whole)
 
 
 def _resources(options: JobOptions) -> Iterator[tuple[str, Any]]:
@@ -225,7 +275,10 @@ def _kill_supervisor(cluster: Cluster, submission_id: str) -> None:
     """What keeps a job pending; Ray itself would stop it only after a quarter of an hour."""
     if cluster.address is None:
         return
-    attach(cluster)
+    try:
+        attach(cluster)
+    except ClusterUnreachable:  # we cannot be its driver: it is left to Ray
+        return
     try:
         import ray
 

@@ -4,7 +4,8 @@ import hashlib
 import http.client
 import json
 import socket
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,10 +22,12 @@ class JobsApi:
     Attributes:
         dashboard: `http://host:port` of the cluster's dashboard.
         token: Sent as the bearer token, where the cluster asks for one.
+        headers: Sent with each request, as a proxy before the dashboard may want it.
     """
 
     dashboard: str
     token: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def version(self) -> dict[str, Any]:
         """Versions of Ray and of the API."""
@@ -60,9 +63,12 @@ class JobsApi:
         """Drop the record of a job that has ended."""
         self._request("DELETE", f"/api/jobs/{submission_id}")
 
-    def logs(self, submission_id: str) -> str:
-        """All that the job has written so far."""
-        return str(self._json("GET", f"/api/jobs/{submission_id}/logs").get("logs") or "")
+    def log(self, submission_id: str, node: str) -> bytes:
+        """All that a job has written so far, on the node that it runs on (`driver_node_id`)."""
+        return self._request("GET", f"/api/v0/logs/file?{log_query(submission_id, node)}")
+
+    def sent_headers(self) -> dict[str, str]:
+        return dict(self.headers) | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
 
     def upload_package(self, content: bytes) -> str:
         """Store a zip, unless the cluster has it; the `gcs://` URI for `runtime_env.working_dir`."""
@@ -82,9 +88,8 @@ class JobsApi:
 
     def _request(self, method: str, path: str, body: bytes | None = None) -> bytes:
         connection = _connection(self.dashboard)
-        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         try:
-            connection.request(method, urlsplit(self.dashboard).path.rstrip("/") + path, body, headers)
+            connection.request(method, path_at(self.dashboard, path), body, self.sent_headers())
             response = connection.getresponse()
             content = response.read()
         except (OSError, http.client.HTTPException) as error:
@@ -110,6 +115,14 @@ def package_name(content: bytes) -> str:
     return f"_ray_pkg_{hashlib.sha256(content).hexdigest()[:16]}.zip"
 
 
+def log_query(submission_id: str, node: str) -> str:
+    return f"node_id={node}&filename=job-driver-{submission_id}.log&lines=-1"
+
+
+def path_at(dashboard: str, path: str) -> str:
+    return urlsplit(dashboard).path.rstrip("/") + path
+
+
 def _connection(dashboard: str) -> http.client.HTTPConnection:
     parts = urlsplit(dashboard)
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -121,4 +134,6 @@ def _connection(dashboard: str) -> http.client.HTTPConnection:
 def _said(error: Exception) -> str:
     if isinstance(error, socket.gaierror):
         return "no such host"
+    if isinstance(error, http.client.BadStatusLine):
+        return "what listens there is no web server"
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

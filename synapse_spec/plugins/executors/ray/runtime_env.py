@@ -1,23 +1,99 @@
-"""What a plugin asks Ray to prepare for its workers: its config's runtime_env, its requirements, and the spec's word.
+"""What a plugin asks Ray to prepare for its workers: runtime_env, requirements and wheels, and the word of the run.
 
-Pure but for reading requirements.txt; called by the engine.
+Pure but for reading the plugin's files. Called by the engine and by the Ray executors.
 """
 
-from collections.abc import Sequence
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+from synapse_spec.plugins.source import PluginSource
 
 # Ray takes one of these at a time.
 _MANAGERS = ("pip", "uv", "conda")
+_FILE_OPTION = re.compile(r"(-r|-c|-e|-f|--requirement|--constraint|--editable|--find-links)(?:\s+|=|(?<=^..))(\S.*)")
+_INCLUDES = ("-r", "--requirement")
+_LOCAL = re.compile(r"\.{0,2}/|\S+\.whl(\s|$)")
+
+
+class Needs(Protocol):
+    """What counts of a plugin's config: PluginConfig has it, and what the engine keeps of one."""
+
+    @property
+    def runtime_env(self) -> dict[str, Any]: ...
+    @property
+    def package_manager(self) -> str: ...
+    @property
+    def package_manager_options(self) -> list[str]: ...
+    @property
+    def wheels_dir(self) -> str: ...
+
+
+def of_plugin(config: Needs, source: PluginSource, run: dict[str, Any]) -> dict[str, Any]:
+    """The runtime_env of a run of the plugin; files of the plugin by their absolute paths.
+
+    Args:
+        config: The plugin's.
+        source: Where the plugin is, with its requirements.txt and its folder of wheels.
+        run: The runtime_env of the run, which goes before the plugin's.
+    """
+    requirements: list[str] = []
+    if source.module is None or source.folder != source.import_root:  # what lies beside a lone module is not its own
+        requirements = [*requirements_of(source.folder), *wheels_of(source.folder / config.wheels_dir)]
+    manager, options = str(config.package_manager), config.package_manager_options
+    return merge(config.runtime_env, run, requirements, package_manager=manager, options=options)
+
+
+def of_source(source: PluginSource | None, run: dict[str, Any]) -> dict[str, Any]:
+    """The same, of a plugin whose config has not been read; without one the run's own word.
+
+    Raises:
+        PluginConfigError: It cannot be used.
+    """
+    from synapse_spec.plugins.config import PluginConfig, read_config
+
+    if source is None:
+        return run
+    path = source.config_path
+    return of_plugin(read_config(path) if path.is_file() else PluginConfig(name="-", code="-"), source, run)
 
 
 def requirements_of(folder: Path) -> list[str]:
-    """The lines of the folder's requirements.txt, without comments; none without the file."""
-    path = folder / "requirements.txt"
-    if not path.is_file():
-        return []
-    lines = (line.split(" #", 1)[0].strip() for line in path.read_text(encoding="utf-8-sig").splitlines())
-    return [line for line in lines if line and not line.startswith("#")]
+    """The lines of the folder's requirements.txt and of those that it includes; none without the file.
+
+    Comments are left out, and paths made absolute: Ray writes the lines to a file of its own.
+    """
+    return list(_lines(folder / "requirements.txt", frozenset()))
+
+
+def wheels_of(folder: Path) -> list[str]:
+    """The wheels in the folder, as requirements that change with their content; of several builds the fitting one."""
+    versions: dict[str, list[Path]] = {}
+    for path in sorted(folder.glob("*.whl")):
+        name, version = path.name.split("-")[:2]
+        versions.setdefault(f"{name}=={version}", []).append(path)
+    lines = []
+    for pinned, paths in versions.items():
+        if len(paths) > 1:
+            lines += [f"--find-links {folder}", pinned]
+        else:
+            digest = hashlib.sha256(paths[0].read_bytes()).hexdigest()
+            lines.append(f"{pinned.partition('==')[0]} @ {paths[0].as_uri()}#sha256={digest}")
+    return list(dict.fromkeys(lines))
+
+
+def without_installed(runtime_env: dict[str, Any]) -> dict[str, Any]:
+    """Without the packages, where this Python has them all: for workers that it runs itself."""
+    for manager in runtime_env.keys() & {"pip", "uv"}:
+        field = runtime_env[manager]
+        packages = field.get("packages") if isinstance(field, dict) else field
+        if isinstance(packages, list) and all(map(_is_installed, packages)):
+            return {name: value for name, value in runtime_env.items() if name != manager}
+    return runtime_env
 
 
 def merge(
@@ -62,3 +138,42 @@ def _with_requirements(field: Any, manager: str, requirements: Sequence[str], op
         name = f"{manager}_install_options" if manager == "pip" else "uv_pip_install_options"
         settings[name] = list(dict.fromkeys([*options, *settings.get(name, [])]))
     return settings
+
+
+def _lines(path: Path, including: frozenset[Path]) -> Iterator[str]:
+    path = Path(os.path.normpath(path))
+    if not path.is_file() or path in including:
+        return
+    text = re.sub(r"\\\r?\n", " ", path.read_text(encoding="utf-8-sig"))
+    for raw in text.splitlines():
+        line = raw.split(" #", 1)[0].strip()
+        option = _FILE_OPTION.fullmatch(line)
+        if option and "://" not in option[2]:
+            if option[1] in _INCLUDES:
+                yield from _lines(path.parent / option[2], including | {path})
+            else:
+                yield f"{option[1]} {path.parent / option[2]}"
+        elif _LOCAL.match(line) and "://" not in line:
+            yield str(path.parent / line)
+        elif line and not line.startswith("#"):
+            yield line
+
+
+@cache
+def _is_installed(line: str) -> bool:
+    from importlib import metadata
+
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    if _FILE_OPTION.fullmatch(line):
+        return False
+    if line.startswith("-"):  # where to get packages from
+        return True
+    try:
+        wanted = Requirement(line)
+        if wanted.marker is not None and not wanted.marker.evaluate():
+            return True
+        plain = not wanted.url and not wanted.extras
+        return plain and wanted.specifier.contains(metadata.version(wanted.name), prereleases=True)
+    except (InvalidRequirement, metadata.PackageNotFoundError):
+        return False

@@ -1,7 +1,9 @@
 """RayActorExecutor: actions on warm Ray actors. The engine takes TaskPool from here."""
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,7 +15,9 @@ from synapse_spec.plugins.execution import Invocation
 from synapse_spec.plugins.executors.local import env_overlay
 from synapse_spec.plugins.executors.ray.actor_pool import TaskOptions, TaskPool
 from synapse_spec.plugins.executors.ray.cluster import Lease, reach
-from synapse_spec.plugins.executors.ray.invocations import cache_folder, invocation_of
+from synapse_spec.plugins.executors.ray.invocations import cache_folder, folder_of, invocation_of
+from synapse_spec.plugins.executors.ray.runtime_env import of_source
+from synapse_spec.plugins.source import PluginSource
 
 __all__ = ["RayActorExecutor", "TaskOptions", "TaskPool"]
 
@@ -21,16 +25,17 @@ __all__ = ["RayActorExecutor", "TaskOptions", "TaskPool"]
 class RayActorExecutor:
     """Runs actions on Ray actors, which are kept for the next call until `shutdown`. Also a context manager.
 
-    With no cluster given, the Ray session of this process serves, if it has one, else an embedded cluster.
+    With no cluster given here or by RAY_ADDRESS, the Ray session of this process serves, if it has one, else an
+    embedded cluster.
 
     Args:
         env: Laid over the environment for the time of each run.
         job_id: Shown to the action as `ctx.job_id`.
         ray_address: host:port of a cluster; default RAY_ADDRESS.
-        runtime_env: Ray's runtime_env for the actors.
+        runtime_env: Ray's runtime_env for the actors; goes before what the plugin's config and requirements ask for.
         working_dir: The working directory; by default the current one on this machine, the plugin's on others.
         num_cpus, num_gpus: What Ray keeps free for each actor.
-        num_actors: The most actors at once.
+        num_actors: The most actors at once; more calls wait for their turn.
     """
 
     def __init__(  # noqa: PLR0913 - the parameters that its users know
@@ -49,11 +54,12 @@ class RayActorExecutor:
         self._job_id = job_id
         self._address = ray_address
         self._options = TaskOptions(num_cpus, num_gpus, runtime_env=runtime_env or {})
-        self._working_dir = working_dir
+        self._working_dir = folder_of(working_dir)
         self._num_actors = num_actors
         self._lock = threading.Lock()
         self._lease: Lease | None = None
         self._pool: TaskPool | None = None
+        self._options_of: dict[PluginSource | None, TaskOptions] = {}
 
     def execute(self, action_cls: ActionLike | str, params: dict[str, Any], **kwargs: Any) -> Any:
         """Run the action (or its entrypoint `module:Class` in `working_dir`); its result as JSON-compatible data.
@@ -63,17 +69,26 @@ class RayActorExecutor:
             ExecutionError: The action failed, or its worker died; `details` has type, message and traceback.
             ClusterUnreachable: There is no cluster.
         """
-        return self._run(self._invocation(action_cls, params))
+        return self._run(self._invocation(action_cls, params), threading.Event())
 
-    def map(self, action_cls: ActionLike | str, params_list: list[dict[str, Any]]) -> list[Any]:
+    def map(self, action_cls: ActionLike | str, params_list: Iterable[dict[str, Any]]) -> list[Any]:
         """Run the action with each of the params, on up to `num_actors` at once; the results in the same order.
+
+        All params are validated before anything is started. Ctrl-C ends those at work, and starts no more.
 
         Raises:
             ValidationError, ExecutionError: Of the first that failed; the others are run all the same.
         """
         invocations = [self._invocation(action_cls, params) for params in params_list]
+        cancelled = threading.Event()
         with ThreadPoolExecutor(self._num_actors, thread_name_prefix="synapse-map") as threads:
-            futures = [threads.submit(self._run, invocation) for invocation in invocations]
+            futures = [threads.submit(self._run, invocation, cancelled) for invocation in invocations]
+            try:
+                wait(futures)
+            except BaseException:
+                cancelled.set()
+                threads.shutdown(wait=False, cancel_futures=True)
+                raise
         return [future.result() for future in futures]
 
     def shutdown(self) -> None:
@@ -96,9 +111,17 @@ class RayActorExecutor:
     def _invocation(self, action: ActionLike | str, params: dict[str, Any]) -> Invocation:
         return invocation_of(action, params, self._env, self._job_id, self._working_dir)
 
-    def _run(self, invocation: Invocation) -> Any:
-        emit = ContextLogger().emit
-        return self._warm_pool().run(invocation, self._options, emit, threading.Event()).unwrap()
+    def _run(self, invocation: Invocation, cancelled: threading.Event) -> Any:
+        options = self._options_for(invocation.source)
+        return self._warm_pool().run(invocation, options, ContextLogger().emit, cancelled).unwrap()
+
+    def _options_for(self, source: PluginSource | None) -> TaskOptions:
+        """Those of the executor, with what the plugin needs."""
+        known = self._options_of.get(source)
+        if known is None:
+            known = replace(self._options, runtime_env=of_source(source, self._options.runtime_env))
+            self._options_of[source] = known
+        return known
 
     def _warm_pool(self) -> TaskPool:
         with self._lock:

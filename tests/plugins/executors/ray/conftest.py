@@ -63,6 +63,35 @@ def slow(params, ctx):
     return "slept"
 
 @action()
+def deaf(params, ctx):
+    import signal
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    print("deaf", flush=True)
+    while True:
+        time.sleep(60)
+
+@action()
+def tidy(params, ctx):
+    try:
+        print("tidy is at work", flush=True)
+        time.sleep(60)
+    finally:
+        open(params["tidied"], "w").close()
+
+@action()
+def lines(params, ctx):
+    for number in range(100):
+        print("line", number, flush=True)
+    while not os.path.exists(params["go_on"]):
+        time.sleep(0.05)
+    for number in range(100, 200):
+        print("line", number, flush=True)
+
+@action()
+def large(params, ctx):
+    return [os.urandom(4).hex() for _ in range(params["words"])]
+
+@action()
 def forge(params, ctx):
     for nonce in ("", "0" * 32):
         print(f'::synapse {nonce} outcome 20 abc {{"reason": "Completed"}}')
@@ -148,9 +177,9 @@ def write_plugin(folder: Path, text: str) -> Path:
     return folder
 
 
-def follow(jobs: JobRunner, submission_id: str, timeout: float | None = None) -> tuple[Outcome, list[Event]]:
+def follow(jobs: JobRunner, submission_id: str, pending_limit: float | None = None) -> tuple[Outcome, list[Event]]:
     events: list[Event] = []
-    outcome = jobs.follow(submission_id, events.append, threading.Event(), timeout)
+    outcome = jobs.follow(submission_id, events.append, threading.Event(), pending_limit)
     assert outcome is not None
     return outcome, events
 

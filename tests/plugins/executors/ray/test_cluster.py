@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import signal
 import socket
 import stat
@@ -11,12 +12,14 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from synapse_spec.plugins.execution import Invocation
-from synapse_spec.plugins.executors.ray.cluster import Cluster, ClusterUnreachable, attach, detach, reach
+from synapse_spec.plugins.executors.ray import embedded, warm
+from synapse_spec.plugins.executors.ray.cluster import Cluster, ClusterUnreachable, Lease, attach, detach, reach
 from synapse_spec.plugins.executors.ray.embedded import Head, record_path
 from synapse_spec.plugins.executors.ray.errors import JobsApiError
 from synapse_spec.plugins.executors.ray.job import JobOptions, JobRunner
@@ -123,10 +126,58 @@ def test_a_given_address_serves_jobs(cluster: Cluster, folder: Path, monkeypatch
             attach(lease.cluster)
 
 
+def test_other_versions_are_refused(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    with pytest.raises(ClusterUnreachable, match=r"is Ray 2\.0\.1 with Python .* tasks need the same on both sides"):
+        attach(replace(cluster, versions=("2.0.1", platform.python_version())))
+    other = replace(cluster, versions=(ray.__version__, f"{platform.python_version()}9"))
+    with pytest.raises(ClusterUnreachable, match="tasks need the same"):
+        attach(other)
+    monkeypatch.setenv("RAY_DEFAULT_PYTHON_VERSION_MATCH_LEVEL", "minor")
+    attach(other)
+    detach()
+
+
+def test_a_given_address_goes_before_the_environment(
+    cluster: Cluster, folder: Path, closed_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{closed_port}")
+    place = Cluster(cluster.address, None, cluster.token, False, namespace="team")
+    with reach(place, folder, dashboard=True) as lease:
+        assert lease.cluster.dashboard == cluster.dashboard
+        attach(lease.cluster)
+        context = ray.get_runtime_context()
+        assert (context.gcs_address, context.namespace) == (cluster.address, "team")
+        detach()
+
+
+def test_a_warm_one_goes_before_that_of_a_folder(
+    lease: Lease, cache_home: Path, short_folder: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache_home))
+    assert warm.state(short_folder) is None
+    state, was_up = warm.up(short_folder)
+    assert (state.head.address, was_up, warm.up(short_folder)[1]) == (lease.cluster.address, False, True)
+    with reach(None, folder, dashboard=True) as found:
+        assert (found.cluster, found.folder) == (lease.cluster, short_folder)
+        held = warm.state(short_folder)
+        assert held is not None
+        assert held.users == 2
+    with pytest.raises(warm.InUse, match="a process that uses it"):
+        warm.down(short_folder)
+    hold = embedded.hold(short_folder, dashboard=True, start=False)
+    hold.ask("leave")
+    hold.release(wait=False)
+    assert warm.state(short_folder) is None
+
+
 def test_jobs_api_says_what_was_refused(cluster: Cluster) -> None:
     assert cluster.dashboard is not None
     with pytest.raises(JobsApiError, match="no-such-job"):
-        JobsApi(cluster.dashboard, cluster.token).logs("no-such-job")
+        JobsApi(cluster.dashboard, cluster.token).stop("no-such-job")
 
 
 def test_attaching_keeps_handlers_and_environment(cluster: Cluster, capfd: pytest.CaptureFixture[str]) -> None:

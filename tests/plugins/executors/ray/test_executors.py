@@ -62,6 +62,27 @@ def test_actor_executor(
         assert executor.execute("plugin.act:ok", {"value": 4})["cwd"] == str(plugin)
 
 
+def test_two_actor_executors_at_once() -> None:
+    with RayActorExecutor() as one, RayActorExecutor(num_actors=2) as other:
+        assert one.execute(Double, {"number": 1}) == 2
+        assert other.map(Double, ({"number": number} for number in range(20))) == list(range(0, 40, 2))
+        assert one.execute(Double, {"number": 2}) == 4
+    with RayActorExecutor() as executor:
+        assert executor.execute(Double, {"number": 3}) == 6
+
+
+def test_a_failure_in_map_is_told_when_all_have_ended(
+    action: Callable[[str], type[BaseAction[BaseModel]]], tmp_path: Path
+) -> None:
+    started = tmp_path / "started"
+    with RayActorExecutor(num_actors=2) as executor:
+        with pytest.raises(ValidationError, match="number"):
+            executor.map(Double, [{"number": 1}, {"number": "x"}])
+        with pytest.raises(ExecutionError):
+            executor.map(action("slow"), [{}, {"started": str(started), "seconds": 0.2}])
+    assert started.exists()
+
+
 def test_job_executor(action: Callable[[str], type[BaseAction[BaseModel]]], tmp_path: Path) -> None:
     executor, other = RayJobExecutor({"GIVEN": True}), RayJobExecutor()
     first = executor.submit(action("ok"), {"value": 3}, job_id="api-job")

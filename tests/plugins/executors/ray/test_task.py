@@ -1,5 +1,6 @@
 """Tasks on the embedded cluster, as the engine runs them."""
 
+import itertools
 import threading
 import time
 from collections.abc import Callable
@@ -74,9 +75,120 @@ def test_the_death_of_a_worker_is_told_and_survived(
     assert capfd.readouterr() == ("", "")
 
 
-def test_timeout_ends_the_process_and_its_children(pool: TaskPool, invoke: Invoke, tmp_path: Path) -> None:
+DEADLY = """
+import ctypes, os, signal, subprocess, sys, time
+from pathlib import Path
+from synapse_spec.plugins.decorators import action
+
+@action()
+def in_c(params, ctx):
+    # A child, a grandchild whose parent has gone, and C code that no signal from Python reaches.
+    child = subprocess.Popen(["sleep", "77"])
+    orphan = subprocess.run(["sh", "-c", "sleep 78 >/dev/null & echo $!"], stdout=subprocess.PIPE, text=True).stdout
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    Path(params["started"]).write_text(f"{os.getpid()} {child.pid} {orphan}")
+    print("in C", flush=True)
+    ctypes.PyDLL(None).sleep(60)
+
+@action()
+def die(params, ctx):
+    match params["how"]:
+        case "exit":
+            os._exit(3)
+        case "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "segfault":
+            ctypes.string_at(0)
+
+@action()
+def interrupt(params, ctx):
+    raise KeyboardInterrupt
+
+@action()
+def leave_a_mess(params, ctx):
+    import io, logging
+    sys.stdout = sys.stderr = io.StringIO()
+    logging.basicConfig(level="ERROR", force=True)
+    os.environ["MESS"] = "1"
+    os.chdir("/")
+
+@action()
+def pid(params, ctx):
+    import logging
+    print("printed")
+    logging.getLogger("lib").info("logged")
+    return {"pid": os.getpid(), "mess": os.environ.get("MESS"), "cwd": os.getcwd()}
+
+@action()
+def steps(params, ctx):
+    for step in range(4):
+        ctx.set_progress(step, 4)
+        time.sleep(0.3)
+"""
+
+
+@pytest.fixture(scope="module")
+def deadly(short_folder: Path) -> Invoke:
+    folder = write_plugin(short_folder / "deadly", DEADLY)
+    source = PluginSource.from_path(folder)
+    return lambda name, params=None: Invocation(
+        source, name, f"plugin.act:{name}", params or {}, working_dir=str(folder)
+    )
+
+
+@pytest.mark.parametrize("reason", ["TimedOut", "Cancelled"])
+def test_what_is_in_c_code_is_ended_with_its_children(
+    pool: TaskPool, deadly: Invoke, tmp_path: Path, reason: str
+) -> None:
+    started, cancelled = tmp_path / "started", threading.Event()
+
+    def cancel() -> None:
+        eventually(started.exists)
+        cancelled.set()
+
+    if reason == "Cancelled":
+        threading.Thread(target=cancel).start()
+    assert run(pool, deadly("pid"))[0].ok  # a warm actor, so that the time is the action's
+    limit = 4 if reason == "TimedOut" else None
+    outcome, _ = run(pool, deadly("in_c", {"started": str(started)}), timeout=limit, cancelled=cancelled)
+    assert outcome.reason == reason
+    eventually(lambda: not any(alive(int(pid)) for pid in started.read_text().split()))
+
+
+@pytest.mark.parametrize("how", ["exit", "kill", "segfault"])
+def test_each_way_to_die(pool: TaskPool, deadly: Invoke, how: str) -> None:
+    outcome = run(pool, deadly("die", {"how": how}))[0]
+    assert outcome.reason == "WorkerDied"
+    assert run(pool, deadly("pid"))[0].ok
+
+
+def test_what_an_action_raises_keeps_the_actor_and_what_it_changed_does_not(pool: TaskPool, deadly: Invoke) -> None:
+    first = run(pool, deadly("pid"))[0].result
+    failed = run(pool, deadly("interrupt"))[0]
+    assert (failed.reason, failed.error and failed.error.type) == ("ActionFailed", "KeyboardInterrupt")
+    assert run(pool, deadly("leave_a_mess"))[0].ok
+    outcome, events = run(pool, deadly("pid"))
+    assert outcome.result == first
+    assert [event.text for event in events if isinstance(event, Output)] == ["printed", "INFO lib: logged"]
+
+
+def test_events_come_while_it_runs(pool: TaskPool, deadly: Invoke) -> None:
+    times: list[float] = []
+    run(pool, deadly("pid"))
+    outcome = pool.run(deadly("steps"), TaskOptions(), lambda event: times.append(time.monotonic()), threading.Event())
+    assert outcome.ok
+    assert len(times) == 4
+    assert all(later - earlier > 0.1 for earlier, later in itertools.pairwise(times))
+
+
+def test_other_code_has_another_actor(pool: TaskPool, deadly: Invoke) -> None:
+    first, again, other = (run(pool, deadly("pid"), code=code)[0].result["pid"] for code in ("one", "one", "two"))
+    assert first == again != other
+
+
+def test_timeout_ends_the_process(pool: TaskPool, invoke: Invoke, tmp_path: Path) -> None:
     started = tmp_path / "started"
-    outcome, events = run(pool, invoke("slow", {"started": str(started), "child": True}), timeout=3)
+    outcome, events = run(pool, invoke("slow", {"started": str(started)}), timeout=3)
     assert outcome.reason == "TimedOut"
     assert Output("slow is running") in events
     eventually(lambda: not alive(int(started.read_text())))
@@ -101,7 +213,7 @@ def test_same_named_packages_and_more_plugins_than_actors(pool: TaskPool, short_
     for name in names:
         write_plugin(short_folder / name, text.format(name))
     sources = [PluginSource.from_path(short_folder / name) for name in names]
-    invocations = [Invocation(source, "who", "plugin.act:who", {}) for source in [*sources, *sources]]
+    invocations = [Invocation(source, "who", "plugin.act:who", {}) for source in sources * 2]
     results: dict[int, Any] = {}
 
     def collect(index: int) -> None:
@@ -113,6 +225,21 @@ def test_same_named_packages_and_more_plugins_than_actors(pool: TaskPool, short_
     for thread in threads:
         thread.join(60)
     assert [results[index] for index in range(6)] == names * 2
+
+
+def test_same_named_packages_interleaved(pool: TaskPool, short_folder: Path) -> None:
+    text = "from synapse_spec.plugins.decorators import action\nfrom plugin.name import NAME\n@action()\n"
+    text += "def who(params, ctx):\n    from plugin import late\n    return [NAME, late.NAME]\n"
+    sources = []
+    for name in ("left", "right"):
+        folder = write_plugin(short_folder / name, text)
+        for file in ("name", "late"):
+            (folder / f"plugin/{file}.py").write_text(f"NAME = {name!r}\n")
+        sources.append(PluginSource.from_path(folder))
+    for _ in range(15):
+        for source, name in zip(sources, ("left", "right"), strict=True):
+            outcome = run(pool, Invocation(source, "who", "plugin.act:who", {}))[0]
+            assert outcome.result == [name, name]
 
 
 def test_idle_workers_let_go_of_what_they_hold(pool: TaskPool, invoke: Invoke) -> None:

@@ -1,10 +1,12 @@
 """The lines by which a job tells its events and its outcome."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from synapse_spec.plugins.events import Event, Log, Metrics, Output, Progress
-from synapse_spec.plugins.executors.ray.wire import JobLog, event_line, new_nonce, outcome_line
+from synapse_spec.plugins.executors.ray.wire import JobLog, event_line, kept_line, new_nonce, outcome_line
 from synapse_spec.plugins.outcome import ErrorInfo, Outcome
 
 NONCE = "5f" * 16
@@ -34,19 +36,20 @@ def written(event: Event) -> str:
     return f"{event.text}\n" if isinstance(event, Output) else event_line(NONCE, event).decode()
 
 
-def read(*feeds: str) -> tuple[list[Event], Outcome | None]:
+def read(*feeds: str | bytes) -> tuple[list[Event], Outcome | None]:
     seen: list[Event] = []
     log = JobLog(NONCE, seen.append)
-    for feed in feeds[:-1]:
-        log.feed(feed)
-    log.finish(feeds[-1])
+    for feed in feeds:
+        log.feed(feed.encode() if isinstance(feed, str) else feed)
+    log.finish()
     return seen, log.outcome
 
 
 @given(st.lists(events, max_size=8), outcomes, st.lists(st.integers(0, 2000), max_size=4))
 def test_all_comes_back_however_it_is_polled(sent: list[Event], outcome: Outcome, cuts: list[int]) -> None:
-    log = "".join(map(written, sent)) + outcome_line(NONCE, outcome).decode()
-    assert read(*(log[:cut] for cut in sorted(cuts)), log) == (sent, outcome)
+    log = "".join(map(written, sent)).encode() + outcome_line(NONCE, outcome)
+    parts = [log[start:end] for start, end in pairwise([0, *sorted(cuts), max(len(log), *cuts, 0)])]
+    assert read(*parts) == (sent, outcome)
 
 
 @given(st.text(max_size=300))
@@ -66,6 +69,28 @@ def test_a_cut_outcome_is_none() -> None:
     line = outcome_line(NONCE, Outcome("Completed", "x" * 100)).decode()
     assert read(line[:-20])[1] is None
     assert read(line.replace("xx", "xy", 1))[1] is None
+
+
+def test_a_long_outcome_is_packed() -> None:
+    outcome = Outcome("Completed", ["é\n" * 100_000])
+    line = outcome_line(NONCE, outcome)
+    assert len(line) < 10_000
+    assert read(line)[1] == outcome
+    assert read(line[:2000] + b"A" + line[2001:])[1] is None
+
+
+def test_the_last_outcome_stands() -> None:
+    """What guards a job has the last word: the action came to its end after its time."""
+    lines = outcome_line(NONCE, Outcome("Completed")) + outcome_line(NONCE, Outcome("TimedOut"))
+    assert read(lines + outcome_line(NONCE, Outcome("Completed"))[:-9])[1] == Outcome("TimedOut")
+
+
+def test_an_outcome_that_is_kept_elsewhere() -> None:
+    log = JobLog(NONCE, lambda event: None)
+    log.feed(kept_line(new_nonce()))
+    assert not log.kept
+    log.feed(kept_line(NONCE))
+    assert (log.kept, log.outcome) == (True, None)
 
 
 def test_our_lines_after_unfinished_ones() -> None:
