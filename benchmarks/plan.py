@@ -125,9 +125,11 @@ def _applied() -> Iterator[Path]:
             spec.rename(folder / ("a" if index < FEW else "b" if index < MANY else "c") / spec.name)
         _call([sys.executable, "-m", "synapse_spec", "apply", *_FOLDERS[ALL]], folder)
         shutil.copytree(folder / "c", folder / "changed")
+        _join(folder)
+        for names in (["a", "b", "changed"], ["joined"]):  # what is there by now is known, as it is to the peers
+            _call([sys.executable, "-m", "synapse_spec", "apply", *names], folder)
         last = folder / "changed" / specs[-1].name
         last.write_text(last.read_text().replace("label: ", "label: another "))
-        _join(folder)
         yield folder
 
 

@@ -100,14 +100,18 @@ def source_text(path: str) -> str | None:
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], styled: int | None = None) -> str:
     """Plain columns; column `styled` is coloured by its own words."""
-    widths = [max(width(row[i]) for row in (heads, *rows)) for i in range(len(heads))]
-    lines = []
-    for row in (heads, *rows):
-        cells = [padded(cell, wide) for cell, wide in zip(row, widths, strict=True)]
-        if styled is not None and row is not heads:
-            cells[styled] = style(cells[styled], row[styled])
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
+    columns = [_aligned(column) for column in zip(heads, *rows, strict=True)]
+    if styled is not None:
+        plain = columns[styled]
+        columns[styled] = [plain[0], *map(style, plain[1:], [row[styled] for row in rows])]
+    return "\n".join("  ".join(cells).rstrip() for cells in zip(*columns, strict=True))
+
+
+def _aligned(column: Sequence[str]) -> list[str]:
+    """The cells of a column, each as wide as the widest; there may be many thousands, and nearly all are ASCII."""
+    measure = len if "".join(column).isascii() else width
+    widest = max(map(measure, column))
+    return [cell.ljust(widest + len(cell) - measure(cell)) for cell in column]
 
 
 def padded(text: str, columns: int) -> str:

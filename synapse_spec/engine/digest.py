@@ -6,7 +6,7 @@ How and where it runs (mode, resources, timeout, retry…) is left out, and so i
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from synapse_spec.engine.status import Identity, RunStatus
@@ -62,14 +62,21 @@ def spec_digest(run: Run, catalog: Catalog) -> str:
     return sha256(computed(run, catalog.plugin(run.plugin), catalog.action(run.plugin, run.action)))
 
 
-def identify(spec: str, code: str, inputs: Iterable[str], statuses: Mapping[str, RunStatus]) -> Identity:
+def identify(
+    run: Run, spec: str, code: str, statuses: Mapping[str, RunStatus], before: Identity | None = None
+) -> Identity:
     """The identity of a run whose inputs have results.
 
     Args:
+        run: The run.
         spec: What `spec_digest` gave.
         code: Digest of its code.
-        inputs: Names of the runs whose results it refers to.
-        statuses: Their statuses.
+        statuses: Those of the runs whose results it refers to.
+        before: What it was the last time; it is the same if none of its parts has changed.
     """
-    runs = {name: result_digest(statuses[name]) for name in sorted(inputs)}
+    runs = {name: result_digest(statuses[name]) for name in sorted(run.inputs)}
+    # A list of results changes with the order of the matrix.
+    runs |= {name: sha256(children) for name, children in sorted(run.gathers.items())}
+    if before is not None and (before.spec, before.code, before.runs) == (spec, code, runs):
+        return before
     return Identity(spec, code, runs, sha256([spec, code, runs]))

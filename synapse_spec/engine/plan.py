@@ -121,21 +121,21 @@ class Plan:
 
     def digest(self) -> str:
         """Identity of the plan: equal when nothing that it rests on has moved."""
-        return sha256(
+        entries = [
             [
-                [
-                    entry.run.name,
-                    entry.decision.step,
-                    str(entry.mode),
-                    entry.spec,
-                    entry.code,
-                    entry.identity and entry.identity.digest,
-                    entry.status.phase,
-                    entry.status.attempt and entry.status.attempt.handle,
-                ]
-                for entry in self.entries.values()
+                entry.run.name,
+                entry.run.spec,
+                entry.decision.step,
+                str(entry.mode),
+                entry.spec,
+                entry.code,
+                entry.identity and entry.identity.digest,
+                entry.status.phase,
+                entry.status.attempt and entry.status.attempt.handle,
             ]
-        )
+            for entry in self.entries.values()
+        ]
+        return sha256([entries, self.orphans])
 
 
 def make_plan(
@@ -163,7 +163,7 @@ def make_plan(
         action, spec = catalog.action(run.plugin, run.action), spec_digest(run, catalog)
         decision, identity = _held_up(run, status, plan, statuses, owned), None
         if decision is None:
-            identity = identify(spec, action.code, run.inputs, statuses)
+            identity = identify(run, spec, action.code, statuses, status.identity)
             decision = decide(run, status, identity, forced=force(name))
         entry = Planned(run, decision, status, spec, action.code, identity, action.dynamic)
         if identity is not None and decision.reason in CHANGED:

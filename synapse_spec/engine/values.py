@@ -9,7 +9,6 @@ from typing import Any
 from synapse_spec.engine.provenance import git_commit
 from synapse_spec.engine.results import fetch
 from synapse_spec.engine.status import RunStatus
-from synapse_spec.engine.sweep import parent_of
 from synapse_spec.spec import references
 from synapse_spec.spec.model import Run
 from synapse_spec.spec.workspace import Workspace
@@ -56,7 +55,7 @@ def _result(reference: references.Reference, run: Run, workspace: Workspace, sta
     """What a reference to the result of a run gives, or to the results of all children of a matrix."""
     try:
         if reference.gathers:
-            children = [name for name in run.inputs if parent_of(name) == reference.run]
+            children = run.gathers[str(reference.run)]
             found: Any = [fetch(statuses[name].result, workspace) for name in children]
         else:
             name = run.aliases.get(str(reference.run), str(reference.run))

@@ -77,7 +77,7 @@ def parse(data: bytes, most_values: int | None = None, *, most_bytes: int | None
     try:
         _refuse_no_text(data)
         _refuse_long_integers(data)
-        if most_values is not None and b"&" in data and re.search(rb"[\s\[{,:-]\*[^\s,\[\]{}]", data):
+        if most_values is not None and may_have_aliases(data):
             _refuse_alias_bomb(data, most_values)
         documents = _load(data, yamlrocks.OPT_DUPLICATE_KEYS_ERROR)
         problem = None if _is_json(documents) else next(_not_json(documents, data), None)
@@ -90,6 +90,11 @@ def parse(data: bytes, most_values: int | None = None, *, most_bytes: int | None
     if problem is not None:
         raise _placed(data, *problem)
     return documents
+
+
+def may_have_aliases(data: bytes) -> bool:
+    """Whether parts of the text may stand for others."""
+    return b"&" in data and re.search(rb"[\s\[{,:-]\*[^\s,\[\]{}]", data) is not None
 
 
 def _refuse_too_large(data: bytes, most_values: int | None, most_bytes: int | None) -> None:

@@ -7,6 +7,8 @@ plan; only `apply` writes it, since the others change nothing.
 import hashlib
 import json
 import os
+import zlib
+from pathlib import Path
 from typing import Any
 
 from synapse_spec.plugins.files import State, state_of
@@ -43,7 +45,7 @@ class Index:
             return None
 
     def put(self, path: str, state: State, content: Any) -> None:
-        """Keep what a file of that state holds, unless it was written a moment ago."""
+        """Keep what a file of that state holds, unless it may still be written without that showing in its state."""
         folder, _, name = path.rpartition("/")
         if is_settled(state):
             self._of(folder)[name] = (state, content)
@@ -56,30 +58,25 @@ class Index:
             OSError: It cannot be written.
         """
         for folder in self._changed:
-            entries = self._folders[folder]
-            texts = (_entry(name, kept) for name, kept in entries.items() if os.path.exists(f"{folder}/{name}"))
-            listed = ",\n".join(text for text in texts if text is not None)
-            write(self._path(folder), f'{{"version": {json.dumps(made_by())}, "files": {{{listed}}}}}')
+            entries = self._folders[folder].items()
+            body = json.dumps({name: kept for name, kept in entries if os.path.exists(f"{folder}/{name}")})
+            write(self._path(folder), f"{_seal(body.encode())}\n{body}")
         self._changed.clear()
 
     def _of(self, folder: str) -> dict[str, tuple[State, Any]]:
         if folder not in self._folders:
             try:
-                stored = json.loads(self._path(folder).read_bytes())
-                self._folders[folder] = stored["files"] if stored["version"] == made_by() else {}
-            except (OSError, ValueError, LookupError, TypeError, RecursionError):  # none, or not ours
-                self._folders[folder] = {}
+                seal, _, body = self._path(folder).read_bytes().partition(b"\n")
+            except OSError:
+                seal, body = b"", b""
+            self._folders[folder] = json.loads(body) if seal.decode(errors="replace") == _seal(body) else {}
         return self._folders[folder]
 
-    def _path(self, folder: str) -> Any:
+    def _path(self, folder: str) -> Path:
         near = os.path.relpath(folder, self.workspace.root)
         return self._home / f"{hashlib.sha256(near.encode()).hexdigest()[:24]}.json"
 
 
-def _entry(name: str, kept: tuple[State, Any]) -> str | None:
-    """None for one that is no shorter than its file, in which aliases stand for a lot, or too deep for JSON."""
-    try:
-        text = json.dumps(kept, separators=(",", ":"))
-    except RecursionError:
-        return None
-    return f"{json.dumps(name)}:{text}" if len(text) < 2 * kept[0][0] + 1000 else None
+def _seal(body: bytes) -> str:
+    """What was written by other code of ours, or was damaged, has another one."""
+    return f"{made_by()}/{zlib.crc32(body):08x}"

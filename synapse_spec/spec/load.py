@@ -179,10 +179,10 @@ def _expand(name: str) -> Iterator[tuple[str, str, bool]]:
                 item for item in inner if not os.path.isfile(os.path.join(folder, item, CONFIG_NAME))
             )
             near = "" if os.path.normpath(folder) == os.curdir else os.path.join(os.path.normpath(folder), "")
-            place = os.path.abspath(folder)
+            place = os.path.join(os.path.abspath(folder), "")
             for file in sorted(files):
                 if file.endswith(_ENDINGS) and not file.endswith(_STATUS_ENDINGS) and not file.startswith("."):
-                    yield near + file, os.path.join(place, file), False
+                    yield near + file, place + file, False
     else:
         for match in sorted(glob.glob(name, recursive=True)):
             if match == name:  # a pipe, or a link to nowhere
@@ -220,7 +220,8 @@ def _load_file(path: str, shown: str, named: bool, loaded: Loaded, index: Index 
     documents = load_text(file, data, named, loaded)
     # Whether documents of others are passed over depends on how the file is named.
     passed_over = {run.document for run in loaded.runs} ^ {at for at, it in enumerate(documents) if it is not None}
-    if index is not None and state is not None and not (is_kept or loaded.diagnostics or passed_over or not documents):
+    is_plain = not (is_kept or loaded.diagnostics or passed_over or yaml.may_have_aliases(data))
+    if index is not None and state is not None and is_plain and documents:
         index.put(path, state, (documents, file.refers, file.known))
 
 

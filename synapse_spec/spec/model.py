@@ -112,6 +112,7 @@ class Run:
         parent: Of a child of a matrix: the name of the run that has the matrix.
         matrix: Of a child: its values.
         template: Of a child: the `spec` mapping of its parent, with `${{ matrix.KEY }}` in it.
+        gathers: Names of the runs with a matrix whose results it takes as a list, with their children in its order.
         aliases: Names that it spells in a way of its own (`train[lr=0.10]`), with the names of the runs they mean.
         max_parallel: The most siblings that are at work at once; None for any number.
         fail_fast: Whether the failure of one sibling stops the others.
@@ -141,6 +142,7 @@ class Run:
     parent: str | None = None
     matrix: dict[str, Any] = field(default_factory=dict)
     template: dict[str, Any] = field(default_factory=dict)
+    gathers: dict[str, tuple[str, ...]] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
     max_parallel: int | None = None
     fail_fast: bool = False

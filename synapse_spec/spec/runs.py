@@ -62,7 +62,8 @@ def with_children(runs: Sequence[Run]) -> list[Run]:
             if child and child != name:
                 aliases[name] = child
         depends_on, inputs = each(run.depends_on, aliases), each(run.inputs, aliases)
-        return replace(run, depends_on=depends_on, inputs=inputs, aliases=aliases)
+        gathers = {name: tuple(families[name].names) for name in run.inputs if name in families}
+        return replace(run, depends_on=depends_on, inputs=inputs, gathers=gathers, aliases=aliases)
 
     return [expanded(run) for run in runs]
 
@@ -173,7 +174,13 @@ def _inputs(spec: dict[str, Any]) -> tuple[str, ...]:
 
 @lru_cache(maxsize=256)
 def _plugin_ref(folder: str, path: str | None = None, module: str | None = None) -> PluginRef:
-    return PluginRef(Path(os.path.normpath(os.path.join(folder, path))) if path is not None else None, module)
+    return _one_ref(os.path.normpath(os.path.join(folder, path)) if path is not None else None, module)
+
+
+@lru_cache(maxsize=256)
+def _one_ref(path: str | None, module: str | None) -> PluginRef:
+    """The same object for the same plugin, however specs name it: it is looked up by it, several times a run."""
+    return PluginRef(Path(path) if path is not None else None, module)
 
 
 def _env_value(value: Any) -> str | Secret:

@@ -44,7 +44,7 @@ UPSTREAM = RunStatus("a").started(begin()).finished(Outcome("Completed", {"path"
 
 
 def digest(run: Run = RUN, plugin: PluginFacts = PLUGIN, action: ActionFacts = ACTION, a: RunStatus = UPSTREAM) -> str:
-    return identify(sha256(computed(run, plugin, action)), action.code, run.inputs, {"a": a}).digest
+    return identify(run, sha256(computed(run, plugin, action)), action.code, {"a": a}).digest
 
 
 def shuffled(value: Any) -> Any:
