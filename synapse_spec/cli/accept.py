@@ -9,7 +9,7 @@ from synapse_spec.cli.output import say
 from synapse_spec.cli.session import Session, open_session
 from synapse_spec.engine.applied import applied_spec
 from synapse_spec.engine.locks import run_lock
-from synapse_spec.engine.plan import CHANGED, SKIP
+from synapse_spec.engine.plan import CHANGED, REQUESTED, SKIP
 from synapse_spec.engine.status import RunStatus
 
 
@@ -33,11 +33,11 @@ def _accept(session: Session, name: str) -> int:
     if entry.decision.step == SKIP:
         say(f"{name}: nothing to accept")
         return OK
-    if entry.identity is None or entry.decision.reason not in CHANGED or not status.has_result:
+    if entry.identity is None or entry.decision.reason not in CHANGED | {REQUESTED} or not status.has_result:
         say(f"error: {name} has no result that could stand: {entry.decision.text}")
         return INVALID
     identity, applied = entry.identity, applied_spec(entry.run, session.catalog, session.workspace, session.statuses)
-    file.update(name, lambda stored: stored.accepted(identity, applied))
+    file.update(name, lambda stored: stored.accepted(identity, applied, entry.run.requested))
     session.catalog.save()
     say(f"{name}: accepted ({entry.decision.text}); the result of {status.computed_digest} stands")
     return OK

@@ -12,7 +12,6 @@ import click
 from synapse_spec.cli.exits import GAVE_UP, LOCKED, OK, RUN_FAILED, UNREACHABLE
 from synapse_spec.cli.output import emit, format_option, only_ours_on_stdout, say
 from synapse_spec.cli.session import Selection, Session, open_session, selection
-from synapse_spec.engine.sweep import remains
 from synapse_spec.spec.diagnostics import width
 from synapse_spec.spec.quantities import seconds
 
@@ -119,7 +118,7 @@ def _carry_out(session: Session, plan: "Plan", options: "Options") -> "Report":
                 session.workspace,
                 options.address,
                 uses=set().union(*(entry.uses for entry in plan.due)),
-                task_limit=session.catalog.settings.tasks or os.cpu_count() or 1,
+                task_limit=session.catalog.settings.tasks,
             ),
         )
         try:
@@ -180,8 +179,8 @@ def _summary(session: Session, plan: "Plan", phases: list[str]) -> None:
         say(f"{runs}: {counted or 'not started'}")
     else:
         say(f"nothing to do: {runs} ({counted})" if phases else "nothing to do: no run was picked")
-    for line in remains(plan.orphans, (run.name for run in session.runs)):
-        say(f"{line}; --prune removes it")
+    for line in session.left.told(plan.orphans, (run.name for run in session.runs), "--prune"):
+        say(line)
 
 
 def _hold_to(plan_file: str, plan: "Plan") -> None:

@@ -9,7 +9,6 @@ import click
 from synapse_spec.cli.exits import OK, WOULD_RUN
 from synapse_spec.cli.output import emit, format_option, put, say, table
 from synapse_spec.cli.session import Selection, Session, open_session, selection
-from synapse_spec.engine.sweep import remains
 
 if TYPE_CHECKING:
     from synapse_spec.engine.plan import Plan
@@ -26,6 +25,10 @@ if TYPE_CHECKING:
 @format_option()
 def command(paths: tuple[str, ...], picked: Selection, **options: Any) -> int:
     """Show what apply would do with the specs at PATH, and why. Changes nothing."""
+    if options["graph"] and options["form"] != "text":
+        raise click.UsageError("--graph and --output do not go together: the picture is what goes to stdout")
+    if options["out"] == "-":
+        raise click.UsageError("--out writes a file; a plan on stdout is --output json")
     session = open_session(paths, picked)
     plan = session.plan()
     if options["graph"]:
@@ -49,7 +52,7 @@ def show(plan: "Plan", session: Session, form: str) -> None:
     """Print a plan."""
     entries = list(plan.entries.values())
     if form != "text":
-        orphans = [{"file": file, "names": names} for file, names in plan.orphans.items()]
+        orphans = [{"file": file, "names": names} for file, names in (plan.orphans | session.left.emptied).items()]
         emit({"runs": [entry.to_record() for entry in entries], "orphans": orphans}, form)
         return
     rows = [(entry.run.name, entry.decision.step, str(entry.run.mode), entry.decision.text) for entry in entries]
@@ -60,5 +63,5 @@ def show(plan: "Plan", session: Session, form: str) -> None:
             say(f"{entry.run.name} imports dynamically, so every file of its plugin counts as its code")
     steps = [entry.decision.step for entry in entries]
     say(", ".join(f"{steps.count(step)} to {step}" for step in dict.fromkeys(steps)) or "no runs")
-    for line in remains(plan.orphans, (run.name for run in session.runs)):
-        say(f"{line}; apply --prune removes it")
+    for line in session.left.told(plan.orphans, (run.name for run in session.runs), "apply --prune"):
+        say(line)

@@ -1,7 +1,6 @@
 """What the verbs that take specs have in common: load, validate, select, read statuses, plan."""
 
 import gc
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
+from synapse_spec.cli.leftovers import Leftovers, leftovers
 from synapse_spec.cli.output import only_ours_on_stdout, show_diagnostics
 from synapse_spec.engine.locks import is_held
 from synapse_spec.engine.plan import Plan, make_plan
@@ -20,8 +20,9 @@ from synapse_spec.spec.catalog import Catalog
 from synapse_spec.spec.diagnostics import InvalidSpec
 from synapse_spec.spec.graph import instead
 from synapse_spec.spec.index import Index
-from synapse_spec.spec.load import Loaded, first_file, load
+from synapse_spec.spec.load import Loaded, load
 from synapse_spec.spec.model import Run
+from synapse_spec.spec.paths import first_file
 from synapse_spec.spec.runs import meant
 from synapse_spec.spec.validate import validate
 from synapse_spec.spec.workspace import Workspace
@@ -60,7 +61,7 @@ class Session:
         selected: Those that the options picked, with what they need.
         files: Status file of each spec file, by the spec's path.
         statuses: Of all runs, those whose run is gone included.
-        orphans: Names in a status file whose run is gone from the spec file, by the status file as it is shown.
+        left: What status files hold of runs that are gone from their spec file.
         warned: Files of which something is to be said each time, as they are shown.
     """
 
@@ -72,7 +73,7 @@ class Session:
     index: Index
     files: dict[str, StatusFile]
     statuses: dict[str, RunStatus]
-    orphans: dict[str, list[str]]
+    left: Leftovers
     warned: frozenset[str] = frozenset()
 
     def named(self, name: str) -> Run:
@@ -84,7 +85,8 @@ class Session:
         """
         found = self.meant(name)
         if found[0].parent == name:
-            raise click.UsageError(f"run {name!r} has a matrix; name one of {', '.join(run.name for run in found)}")
+            children = "1 child" if len(found) == 1 else f"{len(found)} children"
+            raise click.UsageError(f"run {name!r} has {children}; name one, such as {found[0].name!r}")
         return found[0]
 
     def meant(self, name: str) -> list[Run]:
@@ -123,7 +125,7 @@ class Session:
             force=lambda name: name in force,
             owned=lambda name: is_held(self.workspace, name),
         )
-        plan.orphans.update(self.orphans)
+        plan.orphans.update(self.left.orphans)
         return plan
 
 
@@ -174,28 +176,36 @@ def look_at(paths: tuple[str, ...], picked: Selection = ALL) -> Session:
     names: dict[str, list[str]] = {file.path: [] for file in loaded.files}
     for run in loaded.runs:
         names[run.file.path].append(run.name)
-    files = {file.path: StatusFile.of(file, names[file.path], index) for file in loaded.files}
+    files = {path: StatusFile(status, (), index) for path, status in loaded.strays.items()}
+    files |= {file.path: StatusFile.of(file, names[file.path], index) for file in loaded.files}
     own: dict[str, RunStatus] = {}
     others: dict[str, RunStatus] = {}
     strays: dict[str, list[str]] = {}
     for path, file in files.items():
         listed = set(file.order)
-        for name, status in file.read().items():
+        for name, status in _statuses(file, lenient=path in loaded.strays).items():
             if name in listed:
                 own[name] = status
             else:
                 others[name] = status
                 strays.setdefault(path, []).append(name)
-    # A run that has moved to another file keeps its status in the old one until it has one in the new.
-    moved = {run.name for run in loaded.runs if run.name in others and run.name not in own}
-    orphans = {
-        os.path.relpath(files[path].path): gone
-        for path, found in strays.items()
-        if path not in loaded.broken and (gone := [name for name in found if name not in moved])
-    }
+    for run in loaded.runs if others else ():
+        if run.name in others and run.name not in own:
+            files[run.file.path].inherited[run.name] = others[run.name]
+    left = leftovers(loaded, files, strays)
     selected = _select(loaded, picked)
     catalog = Catalog(workspace.root)
-    return Session(loaded, loaded.runs, selected, workspace, catalog, index, files, others | own, orphans)
+    return Session(loaded, loaded.runs, selected, workspace, catalog, index, files, others | own, left)
+
+
+def _statuses(file: StatusFile, *, lenient: bool) -> dict[str, RunStatus]:
+    """What the file holds; `lenient` where it may be of another tool."""
+    try:
+        return file.read()
+    except InvalidSpec:
+        if lenient:
+            return {}
+        raise
 
 
 def _select(loaded: Loaded, picked: Selection) -> list[Run]:

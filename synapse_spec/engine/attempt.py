@@ -27,6 +27,7 @@ from synapse_spec.plugins.errors import PluginError
 from synapse_spec.plugins.events import Emit, Event, Metrics
 from synapse_spec.plugins.executors.ray.errors import ClusterUnreachable
 from synapse_spec.plugins.executors.ray.runtime_env import of_plugin
+from synapse_spec.plugins.masking import Masker
 from synapse_spec.plugins.outcome import ErrorInfo, Outcome
 from synapse_spec.spec.model import Run
 
@@ -56,13 +57,13 @@ def reconcile(run: Run, stage: Stage, cancelled: Cancel) -> RunStatus:
             return _retried(run, stage, status, entry.identity, cancelled)
         if entry.identity is not None and entry.decision.step == RUN and not _done(seen, stored, entry.identity):
             _supersede(stored, stage)
-            stage.backends.prepare(run)
-            if stage.stop.is_set():  # reaching Ray takes seconds
-                return stored
-            status = _attempt(run, stage, stored, entry.identity, cancelled)
-            return _retried(run, stage, status, entry.identity, cancelled)
+            with stage.backends.prepared(run):
+                if stage.stop.is_set():  # reaching Ray takes seconds
+                    return stored
+                status = _attempt(run, stage, stored, entry.identity, cancelled)
+                return _retried(run, stage, status, entry.identity, cancelled)
         free = stored.released() if entry.decision.step == SKIP else stored
-        return free if free is stored else stage.write(run, free)
+        return free if free is stored else stage.release(run)
 
 
 def _done(seen: RunStatus, stored: RunStatus, identity: Identity) -> bool:
@@ -160,11 +161,11 @@ def _settled(run: Run, stage: Stage, status: RunStatus, log: RunLog, cancelled: 
 
 def _performed(run: Run, stage: Stage, status: RunStatus, emit: Emit, cancelled: Cancel) -> Outcome | None:
     """The attempt's outcome, without secrets; None if it goes on without us."""
-    mode, masker = ExecutionMode(str(status.mode)), secrets.Masker({})
+    mode, masker = ExecutionMode(str(status.mode)), Masker({})
     try:
         submitted = mode is ExecutionMode.JOB and _is_submitted(status, stage)
         hidden = secrets.read_secrets(run, stage.environ, lenient=submitted)
-        masker = secrets.Masker(hidden)
+        masker = Masker(hidden)
         plugin = stage.catalog.plugin(run.plugin)
         work = Work(
             run=run,
@@ -220,6 +221,7 @@ def _invocation(run: Run, stage: Stage, status: RunStatus, secret_values: dict[s
         env={name: text_of(value) for name, value in env.items()},
         job_id=status.attempt.handle if status.attempt else None,
         working_dir=str(plugin.source.folder),
+        secrets=list(secret_values),
     )
 
 

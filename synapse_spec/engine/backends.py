@@ -1,7 +1,8 @@
 """How tasks and jobs are performed on Ray, which is reached when a run first needs it. Used by `attempt`."""
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ from synapse_spec.spec.workspace import Workspace
 if TYPE_CHECKING:
     from synapse_spec.plugins.execution import Invocation
     from synapse_spec.plugins.executors.ray.job import JobRunner
+    from synapse_spec.plugins.executors.ray.side_pool import SidePool
+    from synapse_spec.plugins.executors.ray.task import TaskPool
 
 
 class Cancel(threading.Event):
@@ -32,8 +35,13 @@ class Cancel(threading.Event):
             self.set()
 
 
+_MOST_TASKS = 64  # that are begun at once, where no limit is set
 # Ray asks a job to end and kills it 3 s later; one that waits for resources takes a little longer.
 _STOP_SECONDS = 20.0
+_NOT_ENDED = (
+    f"the job was asked to end, and had not {_STOP_SECONDS:.0f} s later; "
+    "one that waits for resources Ray may keep for a quarter of an hour"
+)
 
 
 @dataclass(slots=True)
@@ -74,10 +82,10 @@ class Backends:
         workspace: Has the clusters' settings, and owns the embedded cluster's folder.
         address: Of the cluster that all runs go to; None for those that they name, and the usual one.
         uses: The modes of the runs that may be performed, each with the name of the run's cluster.
-        task_limit: The most actors of a cluster at once.
+        task_limit: The most tasks at once on one cluster; None for as many as it has CPUs.
 
     Attributes:
-        task_limit: As above.
+        most_tasks: How many tasks are begun at once, be it to wait for their turn.
         leave: Set when the process is about to go: jobs are left running then.
         waiting: Jobs that were submitted, and wait for resources.
     """
@@ -88,10 +96,12 @@ class Backends:
         address: str | None,
         *,
         uses: Collection[tuple[ExecutionMode, str | None]],
-        task_limit: int,
+        task_limit: int | None,
     ) -> None:
         _import_early({mode for mode, _ in uses})
-        self.task_limit = task_limit
+        self.most_tasks = task_limit or _MOST_TASKS
+        self._task_limit = task_limit
+        self._turns: dict[str | None, threading.Semaphore] = {}
         self.leave = threading.Event()
         jobs_on = {None if address else name for mode, name in uses if mode is ExecutionMode.JOB}
         self._clusters = Clusters(workspace, address, jobs_on=jobs_on)
@@ -102,16 +112,21 @@ class Backends:
         """What performs attempts of a mode on Ray."""
         return self._perform_job if mode is ExecutionMode.JOB else self._perform_task
 
-    def prepare(self, run: Run) -> None:
-        """Reach what the run's mode needs, before anything is written.
+    @contextmanager
+    def prepared(self, run: Run) -> Iterator[None]:
+        """Reach what the run's mode needs, before anything is written; a task waits for its turn, and has it meanwhile.
 
         Raises:
             ClusterUnreachable: Ray is not there, refuses us, or is of another version than tasks need.
         """
         if run.mode is ExecutionMode.TASK:
-            self._clusters.pool(self.cluster_of(run), self.task_limit)
-        elif run.mode is ExecutionMode.JOB:
+            limit = self._pool(self.cluster_of(run)).limit
+            with self._turns.setdefault(self.cluster_of(run), threading.Semaphore(limit)):
+                yield
+            return
+        if run.mode is ExecutionMode.JOB:
             self.jobs(run)
+        yield
 
     def cluster_of(self, run: Run) -> str | None:
         """The name of the cluster that attempts of the run go to; None for one without a name."""
@@ -131,6 +146,9 @@ class Backends:
             jobs.forget(handle)
         self._clusters.close()
 
+    def _pool(self, name: str | None) -> "TaskPool | SidePool":
+        return self._clusters.pool(name, self._task_limit)
+
     def _perform_task(self, work: Work) -> Outcome:
         from synapse_spec.plugins.executors.ray.task import TaskOptions
 
@@ -139,13 +157,13 @@ class Backends:
             want.cpus, want.gpus, want.memory, want.custom, work.runtime_env, work.run.timeout, work.code
         )
         assert work.invocation is not None
-        pool = self._clusters.pool(work.cluster, self.task_limit)
-        return pool.run(work.invocation, options, work.emit, work.cancelled)
+        return self._pool(work.cluster).run(work.invocation, options, work.emit, work.cancelled)
 
     def _perform_job(self, work: Work) -> Outcome | None:
         from synapse_spec.plugins.executors.ray.job_follower import has_waited
         from synapse_spec.plugins.executors.ray.jobs_api import TERMINAL
 
+        started = False
         if work.invocation is None:
             jobs = self._clusters.jobs_with(work.cluster, work.handle)
         else:
@@ -156,9 +174,10 @@ class Backends:
             options = JobOptions(
                 want.cpus, want.gpus, want.memory, want.custom, work.runtime_env, work.metadata, work.run.timeout
             )
-            jobs.submit(work.handle, work.invocation, options)
+            started = jobs.submit(work.handle, work.invocation, options)
             work.submitted()
-        if not work.cancelled.is_set() and (info := jobs.info(work.handle)) is not None:
+        info: dict[str, Any] | None = {"status": "PENDING"} if started else jobs.info(work.handle)
+        if not work.cancelled.is_set() and info is not None:
             pending = info["status"] == "PENDING" and not has_waited(info, work.run.pending_timeout)
             if work.wait and pending:
                 self.waiting.add(work.run.name, jobs, work.handle, work.run.pending_timeout)
@@ -190,7 +209,8 @@ def stop_job(jobs: "JobRunner", handle: str, emit: Emit) -> Outcome:
     timer.cancel()
     if outcome is not None and outcome.ok:
         return outcome
-    return Outcome("Cancelled", error=ErrorInfo("Cancelled", "the job was stopped on request"))
+    told = "the job was stopped on request" if outcome is not None else _NOT_ENDED
+    return Outcome("Cancelled", error=ErrorInfo("Cancelled", told))
 
 
 def _import_early(modes: Collection[ExecutionMode]) -> None:

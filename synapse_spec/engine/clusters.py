@@ -84,8 +84,8 @@ class Clusters:
                 raise
             return JobRunner(None, home or self._workspace.ray)
 
-    def pool(self, name: str | None, limit: int) -> "TaskPool | SidePool":
-        """The actors of a cluster; `limit` is the most at once. Raises ClusterUnreachable."""
+    def pool(self, name: str | None, limit: int | None) -> "TaskPool | SidePool":
+        """The actors of a cluster; at most `limit` at once, or as many as it has CPUs. Raises ClusterUnreachable."""
         with (site := self._site(name)).lock:
             if site.pool is None:
                 site.pool = self._new_pool(self._lease(name, site, start=True).cluster, limit)
@@ -139,7 +139,7 @@ class Clusters:
                 site.lease = reach(place, self._workspace.ray, dashboard=dashboard, start=start)
         return site.lease
 
-    def _new_pool(self, cluster: "Cluster", limit: int) -> "TaskPool | SidePool":
+    def _new_pool(self, cluster: "Cluster", limit: int | None) -> "TaskPool | SidePool":
         with self._driver_lock:
             if self._driven in (None, cluster):
                 from synapse_spec.plugins.executors.ray.task import TaskPool

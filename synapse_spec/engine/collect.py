@@ -11,11 +11,11 @@ from synapse_spec.engine.clusters import Clusters
 from synapse_spec.engine.locks import LockHeld, run_lock
 from synapse_spec.engine.results import stow
 from synapse_spec.engine.run_log import RunLog
-from synapse_spec.engine.secrets import Masker
 from synapse_spec.engine.status import INTERRUPTED, RUNNING, SUBMITTED, Attempt, RunStatus
 from synapse_spec.engine.store import StatusFile
 from synapse_spec.engine.times import timestamp
 from synapse_spec.plugins.executors.ray.errors import ClusterUnreachable
+from synapse_spec.plugins.masking import Masker
 from synapse_spec.plugins.outcome import ErrorInfo, Outcome
 from synapse_spec.spec.workspace import Workspace
 
@@ -57,7 +57,7 @@ class Collector:
             ClusterUnreachable: The job is to be ended, and its cluster cannot be reached.
         """
         with suppress(LockHeld), run_lock(self._workspace, name, wait=False, stop=threading.Event()):
-            status = file.read()[name]
+            status = file.get(name) or RunStatus(name)
             last = status.attempt
             if status.phase != RUNNING or last is None or (last.cluster in self.unreachable and not stop):
                 return status
@@ -67,7 +67,7 @@ class Collector:
                 self.unreachable[last.cluster] = error.message
                 if stop:
                     raise
-        return file.read()[name]
+        return file.get(name) or RunStatus(name)
 
     def _brought_up(
         self, status: RunStatus, attempt: Attempt, file: StatusFile, hidden: dict[str, str], *, stop: bool

@@ -30,6 +30,7 @@ DUE = frozenset({RUN, ADOPT, WAIT})
 
 _REASONS = {"spec": "spec changed", "code": "code changed", "inputs": "input changed"}
 CHANGED = frozenset(_REASONS.values())
+REQUESTED = "requested"
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +211,7 @@ def decide(run: Run, status: RunStatus, identity: Identity, *, forced: bool = Fa
         if changed is not None:
             return Decision(RUN, changed)
     if forced or (run.requested is not None and run.requested != status.requested):
-        return Decision(RUN, "requested")
+        return Decision(RUN, REQUESTED)
     if status.phase == RUNNING and status.mode == "job":
         return Decision(ADOPT, "running")
     if last.outcome in (None, INTERRUPTED):

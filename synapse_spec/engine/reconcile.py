@@ -50,7 +50,7 @@ class Reconciler:
         self._local: queue.SimpleQueue[Planned | None] = queue.SimpleQueue()
         self._defect: BaseException | None = None
         self._pools = {
-            ExecutionMode.TASK: ThreadPoolExecutor(stage.backends.task_limit, thread_name_prefix="synapse-task"),
+            ExecutionMode.TASK: ThreadPoolExecutor(stage.backends.most_tasks, thread_name_prefix="synapse-task"),
             ExecutionMode.JOB: ThreadPoolExecutor(_MOST_JOBS, thread_name_prefix="synapse-job"),
         }
 
@@ -101,7 +101,7 @@ class Reconciler:
         elif entry.decision.step == BLOCK:
             self._hold(entry.run, entry.decision.text)
         elif entry.decision.step == SKIP and entry.writes:
-            self._stage.change(entry.run, RunStatus.released)
+            self._stage.release(entry.run)
         elif entry.decision.reason == "running" and entry.decision.step == WAIT:
             self._stage.observer.note(entry.run, "another process is at it; waiting for that")
 

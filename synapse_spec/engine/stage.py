@@ -78,6 +78,12 @@ class Stage:
         status = self.statuses[run.name] = self.files[run.file.path].update(run.name, change)
         return status
 
+    def release(self, run: Run) -> RunStatus:
+        """Write that nothing holds the run back any more; it has not run for that."""
+        status = self.record(run, RunStatus.released)
+        self.observer.note(run, f"released: {status.phase} before")
+        return status
+
     def performer(self, mode: ExecutionMode) -> Callable[[Work], Outcome | None]:
         return self.main.perform if mode is ExecutionMode.LOCAL else self.backends.of(mode)
 

@@ -151,11 +151,11 @@ class RunStatus:
             error=error,
         )
 
-    def accepted(self, identity: Identity, applied: dict[str, Any]) -> "RunStatus":
-        """What has changed since the last attempt is taken as done: its result stands for the new identity."""
+    def accepted(self, identity: Identity, applied: dict[str, Any], requested: str | None) -> "RunStatus":
+        """What has changed or was requested since the last attempt is taken as done: its result stands for that."""
         computed = self.computed_digest
         accepted_from = None if computed == identity.digest else computed
-        return replace(self, identity=identity, applied=applied, accepted_from=accepted_from)
+        return replace(self, identity=identity, applied=applied, accepted_from=accepted_from, requested=requested)
 
     def blocked(self, message: str, now: str) -> "RunStatus":
         """A run it depends on did not succeed; what its own last attempt gave is kept."""

@@ -30,11 +30,16 @@ class StatusFile:
         path: Where it is, or would be.
         order: Names of the runs in the spec file; their statuses are written in this order, others after them.
         index: What it has need not be parsed.
+
+    Attributes:
+        inherited: Statuses of runs that have moved here from another file, which still has them; they hold until the
+            run has one in this file.
     """
 
     def __init__(self, path: Path | str, order: Iterable[str] = (), index: Index | None = None) -> None:
         self._path = str(path)
         self.order = tuple(order)
+        self.inherited: dict[str, RunStatus] = {}
         self._index = index
         self._mutex = threading.Lock()
         self._state: State | None = None
@@ -51,7 +56,7 @@ class StatusFile:
         return cls(file.status_path, order, index)
 
     def read(self) -> dict[str, RunStatus]:
-        """Status of each run by name; empty where there is no file.
+        """Status of each run by name, without those that are inherited; empty where there is no file.
 
         Raises:
             InvalidSpec: The file is there and is no status file.
@@ -64,14 +69,15 @@ class StatusFile:
             return {name: RunStatus.from_document(document) for name, document in self._documents.items()}
 
     def get(self, name: str) -> RunStatus | None:
-        """The status of one run, if there is one.
+        """The status of one run, if there is one, be it inherited.
 
         Raises:
             InvalidSpec: As `read`.
         """
         with self._mutex:
             self._refresh()
-            return RunStatus.from_document(self._documents[name]) if name in self._documents else None
+            found = self._documents.get(name)
+            return self.inherited.get(name) if found is None else RunStatus.from_document(found)
 
     def update(self, name: str, change: Callable[[RunStatus], RunStatus]) -> RunStatus:
         """Replace one run's status by what `change` makes of it; the new status.
@@ -80,7 +86,8 @@ class StatusFile:
         """
         with self._locked():
             old = self._documents.get(name)
-            new = change(RunStatus(name) if old is None else RunStatus.from_document(old))
+            before = self.inherited.get(name, RunStatus(name)) if old is None else RunStatus.from_document(old)
+            new = change(before)
             document = new.to_document()
             if old is None or timeless(old) != timeless(document):
                 self._write(self._documents | {name: document})

@@ -89,16 +89,20 @@ def summed_up(names: Iterable[str]) -> str:
     return ", ".join(told)
 
 
-def remains(orphans: Mapping[str, Iterable[str]], current: Iterable[str]) -> Iterator[str]:
+def remains(orphans: Mapping[str, Iterable[str]], current: Iterable[str], lost: Collection[str] = ()) -> Iterator[str]:
     """What status files still hold of runs that are not there any more, and why, for people.
 
     Args:
         orphans: Names of such runs by the status file.
         current: Names of the runs that there are.
+        lost: Status files whose spec file is gone.
     """
     there = set(current)
     families = {parent_of(name) for name in there}
     for file, names in orphans.items():
+        if file in lost:
+            yield f"{file} still has {summed_up(names)}, but its spec file is gone"
+            continue
         found: dict[str, list[str]] = {}
         for name in names:
             found.setdefault(_why_gone(name, there, families), []).append(name)

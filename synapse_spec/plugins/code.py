@@ -1,8 +1,8 @@
 """What an action's code is, and its digest: the identity that decides whether a finished run is still current.
 
 Python files count by their syntax tree without comments, formatting and docstrings, and only those the entry module
-reaches by imports; where something is imported dynamically, every Python file of the plugin. All other files of the
-plugin folder count by their bytes. config.yaml does not: what matters of it is part of the run. Used by the catalog.
+reaches by imports or names in a text; where something is imported dynamically, all of the plugin. Its other files
+count by their bytes. config.yaml does not: what matters of it is part of the run. Used by the catalog.
 """
 
 import ast
@@ -19,9 +19,19 @@ from synapse_spec.plugins.files import plugin_files
 from synapse_spec.plugins.source import PluginSource
 
 _BUILTINS = frozenset({"__import__", "exec", "eval"})
-_IMPORTERS = frozenset(
-    {"import_module", "run_path", "run_module", "iter_modules", "walk_packages", "spec_from_file_location"}
-)
+_LOADERS = frozenset({"runpy", "pydoc", "imp", "zipimport"})  # modules that are for nothing else
+_HOOKS = frozenset({"__import__", "__builtins__", "import_module"})
+_IMPORTERS = _HOOKS | {
+    "run_path",
+    "run_module",
+    "iter_modules",
+    "walk_packages",
+    "resolve_name",
+    "spec_from_file_location",
+    "spec_from_loader",
+    "SourceFileLoader",
+    "SourcelessFileLoader",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +83,39 @@ class _Closure:
 
     def _take(self, module: str) -> bool:
         """Add a module with its parent packages; False if it is none of ours."""
-        pending, known = [module], False
+        pending: list[str | Path] = [module]
+        known = False
         while pending:
-            for path in self._paths(pending.pop()):
+            item = pending.pop()
+            for path in self._paths(item) if isinstance(item, str) else [item]:
                 known = True
                 if path not in self.files:
-                    tree = _parse(path, self._source)
+                    tree = _parse(path, self._source) if isinstance(item, str) else self._script(path)
                     self.files[path] = tree
                     pending.extend(self._imports(path, tree))
+                    pending.extend(self._named(path, tree))
         return known
+
+    def _script(self, path: Path) -> ast.Module:
+        """The tree of a file that may be run by itself, or be no Python at all, such as a template."""
+        try:
+            tree = _parse(path, self._source)
+        except PluginLoadError:
+            return ast.Module([ast.Expr(ast.Constant(path.read_bytes()))], [])
+        if path.parent not in self._roots:
+            self._roots.append(path.parent)  # where it finds its imports
+        return tree
+
+    def _named(self, path: Path, tree: ast.Module) -> Iterator[Path]:
+        """Python files of the plugin that a text names, from the plugin's folder or beside the file."""
+        texts = {
+            node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        }
+        for text in sorted(text for text in texts if text.endswith(".py") and text.isprintable() and len(text) < 1000):
+            for folder in (self._source.folder, path.parent):
+                target = Path(os.path.normpath(folder / text))
+                if target.is_relative_to(self._source.folder) and os.path.isfile(target):
+                    yield target
 
     def _paths(self, module: str) -> list[Path]:
         parts = module.split(".")
@@ -100,6 +134,7 @@ class _Closure:
             if isinstance(node, ast.Import):
                 yield from (alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
+                self.dynamic |= not node.level and node.module in _LOADERS
                 base = self._absolute(path, node)
                 yield base
                 yield from (f"{base}.{alias.name}" for alias in node.names)
@@ -120,8 +155,12 @@ def _is_dynamic(node: ast.AST) -> bool:
     match node:
         case ast.Call(func=ast.Name(id=name)) | ast.Attribute(value=ast.Name(id="builtins"), attr=name):
             return name in _BUILTINS
-        case ast.Name(id=name) | ast.Attribute(attr=name) | ast.alias(name=name):
+        case ast.Name(id=name) | ast.Attribute(attr=name):
             return name in _IMPORTERS
+        case ast.alias(name=name):
+            return name in _IMPORTERS or name.partition(".")[0] in _LOADERS
+        case ast.Constant(value=str(text)):
+            return text in _HOOKS
     return False
 
 

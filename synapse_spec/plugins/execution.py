@@ -43,7 +43,8 @@ class Invocation:
         action: Its name.
         entrypoint: `module:qualname`.
         params: JSON-compatible.
-        env: Laid over the process environment for the time of the run; may hold secrets.
+        env: Laid over the process environment for the time of the run.
+        secrets: Names in `env` whose values are not to be told.
         job_id: Shown to the action as `ctx.job_id`.
         working_dir: Absolute; the working directory for the time of the run, or None to stay.
     """
@@ -55,6 +56,7 @@ class Invocation:
     env: dict[str, str] = field(default_factory=dict)
     job_id: str | None = None
     working_dir: str | None = None
+    secrets: list[str] = field(default_factory=list)
 
     def to_wire(self) -> dict[str, Any]:
         fields = {name: getattr(self, name) for name in self.__slots__}

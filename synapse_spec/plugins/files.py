@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from synapse_spec.plugins.errors import PluginConfigError
-from synapse_spec.plugins.source import CONFIG_NAME, PluginSource
+from synapse_spec.plugins.source import PluginSource
 
 # Size, mtime_ns, ctime_ns, inode.
 type State = list[int]
@@ -58,24 +58,61 @@ def _survey(source: PluginSource) -> Iterator[tuple[Path, bool]]:
     if not module.is_dir():
         yield module.with_name(f"{module.name}.py"), True
         return
-    ignored = _Ignored()
+    ignored, links = _Ignored(), _Links()
     for place in _above(source.folder):
         yield from ((path, False) for path in ignored.learn(place))
     left = MOST_FILES
-    for folder, subfolders, names in os.walk(source.folder):
+    for folder, subfolders, names in os.walk(source.folder, followlinks=True):
         here = Path(folder)
         yield from ((path, False) for path in ignored.learn(here))
-        subfolders[:] = sorted(name for name in subfolders if _is_source(name) and here / name not in ignored)
+        inner = sorted(name for name in subfolders if _is_source(name) and here / name not in ignored)
+        subfolders[:] = [name for name in inner if links.may_enter(here / name)]
         left -= 1
         for name in sorted(names):
             path = here / name
-            is_config = name == CONFIG_NAME and here == source.folder
-            counts = not name.startswith(".") and not name.endswith(_SKIPPED_ENDINGS) and not is_config
-            if counts and path not in ignored and path.is_file():
+            if _counts(path, source) and path not in ignored and path.is_file():
                 left -= 1
                 yield path, True
             if left < 0:
                 raise _too_many(source.folder)
+    if ignored.by_git:
+        yield from ((path, True) for path in _tracked(source, ignored))
+
+
+def _counts(path: Path, source: PluginSource) -> bool:
+    is_config = path == source.config_path
+    return not path.name.startswith(".") and not path.name.endswith(_SKIPPED_ENDINGS) and not is_config
+
+
+def _tracked(source: PluginSource, ignored: "_Ignored") -> Iterator[Path]:
+    """Files that are in git although a rule of it is against them."""
+    import subprocess
+
+    command = ["git", "ls-files", "-z", "--cached", "--ignored", "--exclude-standard"]
+    try:
+        listed = subprocess.run(command, cwd=source.folder, capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):  # no git, or no repository
+        return
+    for name in sorted(filter(None, os.fsdecode(listed).split("\0"))):
+        path = source.folder / name
+        passed_over = ignored.by_us(path) or not all(map(_is_source, Path(name).parts[:-1]))
+        if path in ignored and not passed_over and _counts(path, source) and path.is_file():
+            yield path
+
+
+class _Links:
+    """Links to folders are followed, but not within what was reached by a link: so there is an end to it."""
+
+    def __init__(self) -> None:
+        self._followed: list[Path] = []
+
+    def may_enter(self, folder: Path) -> bool:
+        if not folder.is_symlink():
+            return True
+        if any(map(folder.is_relative_to, self._followed)) or folder.parent.resolve().is_relative_to(folder.resolve()):
+            return False
+        self._followed.append(folder)
+        return True
 
 
 def _too_many(folder: Path) -> PluginConfigError:
@@ -100,7 +137,8 @@ class _Ignored:
     """The rules of the folders that were entered so far; the innermost that speaks of a file decides."""
 
     def __init__(self) -> None:
-        self._rules: list[tuple[Path, Any]] = []
+        self.by_git = False
+        self._rules: list[tuple[Path, Any, bool]] = []
 
     def learn(self, folder: Path) -> Iterator[Path]:
         """Take in the rules of a folder; the files that they stand in."""
@@ -110,14 +148,27 @@ class _Ignored:
                 from pathspec import GitIgnoreSpec
 
                 lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-                self._rules.append((folder, GitIgnoreSpec.from_lines(lines)))
+                self._rules.append((folder, GitIgnoreSpec.from_lines(lines), name == _RULES[0]))
                 yield path
 
     def __contains__(self, path: Path) -> bool:
         ending = "/" if self._rules and path.is_dir() else ""
-        for folder, rules in reversed(self._rules):
-            if path.is_relative_to(folder):
-                said = rules.check_file(path.relative_to(folder).as_posix() + ending).include
-                if said is not None:
-                    return bool(said)
+        for folder, rules, is_gits in reversed(self._rules):
+            said = _said(folder, rules, path, ending)
+            if said is not None:
+                self.by_git |= said and is_gits
+                return said
         return False
+
+    def by_us(self, path: Path) -> bool:
+        """Whether it is ignored, whatever git's own rules say."""
+        ours = [(folder, rules) for folder, rules, is_gits in reversed(self._rules) if not is_gits]
+        return next((said for item in ours if (said := _said(*item, path)) is not None), False)
+
+
+def _said(folder: Path, rules: Any, path: Path, ending: str = "") -> bool | None:
+    """What the rules of a folder say of a path: whether it is ignored, or nothing."""
+    if not path.is_relative_to(folder):
+        return None
+    said = rules.check_file(path.relative_to(folder).as_posix() + ending).include
+    return None if said is None else bool(said)

@@ -27,8 +27,7 @@ class YamlError(PluginError):
 
     def __init__(self, message: str, line: int = 1, column: int = 1) -> None:
         super().__init__(message, {"line": line, "column": column})
-        self.line = line
-        self.column = column
+        self.line, self.column = line, column
 
 
 class TooLarge(YamlError):
@@ -45,14 +44,12 @@ class Span:
     end_column: int
 
 
-_START = Span(1, 1, 1, 1)
-_NESTED, _PLAIN = (dict, list), (int, bool, type(None))
+_START, _NESTED, _PLAIN = Span(1, 1, 1, 1), (dict, list), (int, bool, type(None))
 _INTEGER = re.compile(r"[-+]?[1-9][0-9]*")
-# As many digits as MAX_DIGITS decimal ones.
-_LONG_HEX_OR_OCTAL = re.compile(rb"[-+]?0(?:[xX](?=[0-9A-Fa-f]{3572})|[oO](?=[0-7]{4762}))")
+_LONG_HEX_OR_OCTAL = re.compile(rb"[-+]?0(?:[xX](?=[0-9A-Fa-f]{3572})|[oO](?=[0-7]{4762}))")  # as MAX_DIGITS decimal
 _TOO_LONG = f"an integer of more than {MAX_DIGITS:,} digits is not read"
-# With one of these before each value, there are no more values than these are.
 _WIDE, _MOST_STEPS = 10_000, 10**10
+# With one of these before each value, there are no more values than these are.
 _SEPARATORS = (b"\n", b"\r", b",", b"[", b"{", b": ", b"- ", b"? ", b"&", b"*", b"!", b"\n---", b"${{")
 _NAMES = {b"\n": "lines", b"\r": "lines", b"\n---": "documents", b"${{": "references"}
 _WEIGHTS = {b"\n---": 20, b"${{": 4}  # as many values does one stand for in the time that it takes
@@ -64,8 +61,7 @@ def parse(data: bytes, most_values: int | None = None, *, most_bytes: int | None
 
     Args:
         data: The text, as UTF-8.
-        most_values: How many lines, and values of one form, it may have, and how many all its aliases may stand for;
-            None: any number.
+        most_values: How many lines, values of one form and values behind all aliases it may have; None: any number.
         most_bytes: How long it may be; None: of any length.
 
     Raises:
@@ -85,8 +81,8 @@ def parse(data: bytes, most_values: int | None = None, *, most_bytes: int | None
             # Core tags, such as !!set, are dropped silently; as tags of another name they are kept.
             problem = next(_not_json(_load(data.replace(b"!!", b"!_")), data), None)
     except yamlrocks.YAMLRocksDecodeError as error:
-        message = error.message.rpartition(" at line ")[0] or error.message
-        raise YamlError(message, error.line or 1, error.column or 1) from None
+        said = error.message.rpartition(" at line ")[0] or error.message
+        raise YamlError(said, error.line or 1, error.column or 1) from None
     if problem is not None:
         raise _placed(data, *problem)
     return documents
@@ -126,8 +122,7 @@ def _at(message: str, before: bytes) -> YamlError:
 
 def dump(value: Any) -> str:
     """`value` as one YAML document, which readers of YAML 1.1 read alike."""
-    option = yamlrocks.OPT_NULL_AS_KEYWORD | yamlrocks.OPT_YAML_1_1
-    return yamlrocks.dumps(value, option=option).decode()
+    return yamlrocks.dumps(value, option=yamlrocks.OPT_NULL_AS_KEYWORD | yamlrocks.OPT_YAML_1_1).decode()
 
 
 def locate(data: bytes, document: int, path: KeyPath, *, key: bool = False) -> Span:
@@ -204,7 +199,7 @@ def _constant_span(data: bytes, document: int, path: KeyPath) -> Span | None:
         return None
     node = _round_trip(data)[document].locate(path)
     span = Span(*node.range()) if node is not None else _START
-    return span if span != _START else None
+    return None if span == _START else span
 
 
 def _load(data: bytes, option: int = 0) -> list[Any]:

@@ -34,12 +34,12 @@ def shown(value: Any) -> str:
 
 
 def label(values: Mapping[str, Any]) -> str:
-    """What tells a child from the others, `lr=0.1,size=s`; a digest of that where it is too long."""
+    """What tells a child from the others, `lr=0.1,size=s`, keys sorted; a digest of that where it is too long."""
     return _joined({name: shown(value) for name, value in values.items()})
 
 
 def _joined(pairs: Mapping[str, str]) -> str:
-    text = ",".join("=".join(pair) for pair in pairs.items())
+    text = ",".join("=".join(pair) for pair in sorted(pairs.items()))
     return text if len(as_file(text).encode()) <= _LONGEST_LABEL else _digest(text)
 
 
@@ -89,11 +89,9 @@ def pairs_of(name: str) -> dict[str, str] | None:
     return pairs if len(pairs) == len(pieces) and end == len(name) else None
 
 
-def canonical(name: str, like: str = "") -> str:
-    """A child's name with its values as `shown`, its keys in the order of a sibling's; other names as they are."""
-    pairs, order = pairs_of(name), list(pairs_of(like) or ())
-    if pairs is not None:
-        pairs = dict(sorted(pairs.items(), key=lambda pair: order.index(pair[0]) if pair[0] in order else len(order)))
+def canonical(name: str) -> str:
+    """A child's name with its keys sorted and its values as `shown`; other names as they are."""
+    pairs = pairs_of(name)
     return f"{name.partition('[')[0]}[{_joined(pairs)}]" if pairs else name
 
 

@@ -61,7 +61,7 @@ def instead(name: str, there: list[str], lead: str = "runs here:") -> str:
     siblings = [other for other in there if other.startswith(f"{parent}[")] if parent != name else []
     if parent != name and parent in there:
         return f"run {parent!r} has no matrix"
-    meant = near(canonical(name, siblings[0]), siblings) if siblings else near(name, there)
+    meant = near(canonical(name), siblings) if siblings else near(name, there)
     if meant is not None:
         return f"did you mean {meant!r}?"
     found = siblings or there

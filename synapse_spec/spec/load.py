@@ -1,6 +1,5 @@
 """Reads run specs: paths to files to documents to Runs, with every problem on the way. Called by the commands."""
 
-import glob
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -13,7 +12,6 @@ from typing import Any
 
 from synapse_spec.plugins import yaml
 from synapse_spec.plugins.files import state_of
-from synapse_spec.plugins.source import CONFIG_NAME
 from synapse_spec.plugins.yaml import KeyPath
 from synapse_spec.spec import references
 from synapse_spec.spec.diagnostics import MORE, Diagnostic, legible
@@ -21,11 +19,9 @@ from synapse_spec.spec.document import API_GROUP, check_document, is_ours, salva
 from synapse_spec.spec.index import Index
 from synapse_spec.spec.matrix import MatrixError
 from synapse_spec.spec.model import Run, SpecFile
+from synapse_spec.spec.paths import OF_STDIN, STDIN, expand
 from synapse_spec.spec.runs import runs_of, with_children
 
-_ENDINGS = (".yaml", ".yml")
-_STATUS_ENDINGS = (".status.yaml", ".status.yml")
-STDIN = "-"
 _MOST = 500  # problems of one file
 
 
@@ -40,6 +36,7 @@ class Loaded:
         files: Those that could be read as YAML.
         broken: Those that could not, or that hold a document that is no valid run.
         hidden: Whether there may be runs that could not be made out.
+        strays: Status files in folders whose spec file is not beside them, by the path that it would have.
     """
 
     runs: list[Run] = field(default_factory=list)
@@ -47,6 +44,7 @@ class Loaded:
     files: list[SpecFile] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)
     hidden: bool = False
+    strays: dict[str, str] = field(default_factory=dict)
 
     def add(self, other: "Loaded") -> None:
         self.runs += other.runs
@@ -54,6 +52,7 @@ class Loaded:
         self.files += other.files
         self.broken |= other.broken
         self.hidden |= other.hidden
+        self.strays |= other.strays
 
 
 def load(paths: Iterable[str], index: Index | None = None) -> Loaded:
@@ -68,9 +67,10 @@ def load(paths: Iterable[str], index: Index | None = None) -> Loaded:
 def load_each(paths: Iterable[str], index: Index | None = None) -> Iterator[Loaded]:
     """The same file by file, for those who need not have all at once."""
     seen: set[str] = set()
+    strays: dict[str, str] = {}
     for name in paths:
         empty = True
-        for shown, path, named in _expand(name):
+        for shown, path, named in expand(name, strays):
             if path in seen:
                 empty = False
                 continue
@@ -83,11 +83,8 @@ def load_each(paths: Iterable[str], index: Index | None = None) -> Iterator[Load
         if empty:
             message = "no run spec in this folder" if os.path.isdir(name) else "no such file or folder"
             yield Loaded(diagnostics=[Diagnostic("SS001", message, name)])
-
-
-def first_file(paths: Iterable[str]) -> Path | None:
-    """The first of the files at `paths`, read or not."""
-    return next((Path(path) for name in paths for _, path, _ in _expand(name)), None)
+    if strays:
+        yield Loaded(strays=strays)
 
 
 def slim(run: Run) -> Run:
@@ -168,29 +165,6 @@ def _read_again(path: str, _time: int, _size: int) -> bytes:
     return Path(path).read_bytes()
 
 
-def _expand(name: str) -> Iterator[tuple[str, str, bool]]:
-    """Files behind a path: as the user would name them, absolute, and whether each was named itself."""
-    if name == STDIN or os.path.isfile(name):
-        yield name, os.path.abspath(name), True
-    elif os.path.isdir(name):
-        for folder, subfolders, files in os.walk(name):
-            inner = [item for item in subfolders if not item.startswith((".", "__"))]
-            subfolders[:] = sorted(
-                item for item in inner if not os.path.isfile(os.path.join(folder, item, CONFIG_NAME))
-            )
-            near = "" if os.path.normpath(folder) == os.curdir else os.path.join(os.path.normpath(folder), "")
-            place = os.path.join(os.path.abspath(folder), "")
-            for file in sorted(files):
-                if file.endswith(_ENDINGS) and not file.endswith(_STATUS_ENDINGS) and not file.startswith("."):
-                    yield near + file, place + file, False
-    else:
-        for match in sorted(glob.glob(name, recursive=True)):
-            if match == name:  # a pipe, or a link to nowhere
-                yield name, os.path.abspath(name), True
-            elif not match.endswith(_STATUS_ENDINGS):
-                yield from _expand(match)
-
-
 def _from_index(index: Index, path: str, shown: str, loaded: Loaded) -> bool:
     """Add what the index has of a file; whether it has it as it is now."""
     kept = index.get(path)
@@ -215,7 +189,7 @@ def _load_file(path: str, shown: str, named: bool, loaded: Loaded, index: Index 
         loaded.hidden = True
         return
     if shown == STDIN:
-        path, shown = os.path.abspath("stdin.yaml"), "<stdin>"
+        path, shown = os.path.abspath(OF_STDIN), "<stdin>"
     file = SpecFile(path, shown, data if is_kept else None, references.may_be_in(data))
     documents = load_text(file, data, named, loaded)
     # Whether documents of others are passed over depends on how the file is named.

@@ -42,7 +42,7 @@ class MatrixError(ValueError):
 
 
 def expand(matrix: dict[str, Any]) -> list[Combination]:
-    """The combinations in order: the first axis varies slowest, those that `include` adds come last.
+    """The combinations in order: the first axis by name varies slowest, those that `include` adds come last.
 
     Args:
         matrix: Axes as lists of values, `include` and `exclude` as lists of mappings.
@@ -68,7 +68,8 @@ def expand(matrix: dict[str, Any]) -> list[Combination]:
 
 
 def _axes(matrix: dict[str, Any]) -> dict[str, list[Any]]:
-    return {name: values for name, values in matrix.items() if name not in ENTRIES}
+    """Sorted, so that the order of keys in the file makes neither other names nor another order of results."""
+    return {name: values for name, values in sorted(matrix.items()) if name not in ENTRIES}
 
 
 def place_of(matrix: dict[str, Any], values: dict[str, Any], key: str) -> KeyPath:

@@ -4,7 +4,7 @@ Pure; called by `validate`.
 """
 
 import re
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Mapping, Set, Sized
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from synapse_spec.spec.model import Run
 from synapse_spec.spec.references import Reference
 
 KNOWN_VALUES = ("run.name", "spec.dir", "workspace.root", "git.commit")
+_CUT_SHORT = re.compile(r"runs\.[\w-]+\[[^\]]*\Z")
 _RESULT_WORDS = ("result", "results", "output", "outputs", "Result")
 
 # Of a reference to a run: its plugin and action, as `demo:train`, and the schema of what it gives; None: not known.
@@ -24,19 +25,21 @@ ResultOf = Callable[[Reference], tuple[str, dict[str, Any]] | None]
 _OURS = ("synapse", {"type": "string"})
 
 
-def form(run: Run, families: Set[str | None], known: Set[str]) -> Iterator[Diagnostic]:
+def form(run: Run, families: Mapping[str, Sized], known: Set[str]) -> Iterator[Diagnostic]:
     """References in params and env that cannot be one of those there are.
 
     Args:
         run: The run.
-        families: Runs with a matrix.
+        families: The children of each run with a matrix.
         known: Runs without, and children.
     """
     for path, reference in references.find({key: run.spec[key] for key in ("params", "env") if key in run.spec}):
-        said = _misshapen(reference) or _of_wrong_number(reference, families, known)
+        said = _misshapen(reference) or _of_wrong_number(reference, families.keys(), known)
+        code = "SS301" if said is not None else "SS304"
+        said = said or _beyond(reference, families)
         if said is not None:
             place = ("spec", *path)
-            yield _pointed(run, place, reference, diagnose(run, "SS301", said[0], place, hint=said[1]))
+            yield _pointed(run, place, reference, diagnose(run, code, said[0], place, hint=said[1]))
 
 
 def fit(run: Run, params: dict[str, Any], result_of: ResultOf) -> Iterator[Diagnostic]:
@@ -86,7 +89,7 @@ def _misshapen(reference: Reference) -> tuple[str, str] | None:
     if not reference.closed:
         return f"{shown} is never closed", "end it with }}"
     if not parts:
-        return f"{shown} is not a reference", "it is a path, such as runs.NAME.result.FIELD[0] or run.name"
+        return f"{shown} is not a reference", _as_path(reference.text)
     if parts[0] == "runs":
         return None if reference.run is not None else (f"{shown} is not the result of a run", _as_result(parts))
     if dotted(parts) in KNOWN_VALUES:
@@ -100,7 +103,7 @@ def _misshapen(reference: Reference) -> tuple[str, str] | None:
     return f"{shown} is unknown", f"did you mean {near}?" if near else known
 
 
-def _of_wrong_number(reference: Reference, families: Set[str | None], known: Set[str]) -> tuple[str, str] | None:
+def _of_wrong_number(reference: Reference, families: Set[str], known: Set[str]) -> tuple[str, str] | None:
     """Message and hint where one result is asked of a run with a matrix, or many of a run without."""
     if reference.run is None or reference.gathers == (reference.run in families):
         return None
@@ -113,10 +116,25 @@ def _of_wrong_number(reference: Reference, families: Set[str | None], known: Set
     return f"run {reference.run!r} has a matrix, so it has many results", both
 
 
+def _beyond(reference: Reference, families: Mapping[str, Sized]) -> tuple[str, str] | None:
+    """Message and hint where there are not as many results in the list."""
+    rest, count = reference.parts[3:], len(families.get(reference.run or "", ()))
+    if not reference.gathers or not rest or not isinstance(rest[0], int) or rest[0] < count or not count:
+        return None
+    children = "1 child" if count == 1 else f"{count} children"
+    return f"run {reference.run!r} has {children}, so there is no results[{rest[0]}]", f"the last is [{count - 1}]"
+
+
 def listed(schema: dict[str, Any]) -> dict[str, Any]:
     """The schema of a list of what `schema` describes."""
     inner = {key: value for key, value in schema.items() if key != "$defs"}
     return {"type": "array", "items": inner, "$defs": schema.get("$defs", {})}
+
+
+def _as_path(text: str) -> str:
+    if _CUT_SHORT.match(text) and "{" in text:
+        return "the first }} ends a reference: write } } in the value of a child's name"
+    return "it is a path, such as runs.NAME.result.FIELD[0] or run.name"
 
 
 def _as_result(parts: KeyPath) -> str:

@@ -15,8 +15,9 @@ from synapse_spec.spec import graph, matrix_checks, references, yaml11
 from synapse_spec.spec.catalog import Catalog
 from synapse_spec.spec.check import MOST_PROBLEMS, Checker, Problem, dotted
 from synapse_spec.spec.diagnostics import Diagnostic, at_most
-from synapse_spec.spec.load import Loaded, diagnose, first_file, load_each, slim, whole
+from synapse_spec.spec.load import Loaded, diagnose, load_each, slim, whole
 from synapse_spec.spec.model import PluginRef, Run, SpecFile
+from synapse_spec.spec.paths import first_file
 from synapse_spec.spec.runs import with_children
 from synapse_spec.spec.workspace import Workspace
 
@@ -104,7 +105,10 @@ class _Checks:
         self.runs = with_children(self.runs)
         known = {run.name: run for run in reversed(self.runs)}
         known |= {alias: known[name] for run in self.runs for alias, name in run.aliases.items()}
-        children = {run.parent: run for run in self.runs if run.parent is not None}
+        children: dict[str, list[Run]] = {}
+        for run in self.runs:
+            if run.parent is not None:
+                children.setdefault(run.parent, []).append(run)
         found = [*self._found, *self._catalog.diagnostics, *at_most(MOST_PROBLEMS, graph.names(self.runs))]
         if not self._hidden:
             found += at_most(MOST_PROBLEMS, graph.missing(self.runs, known))
@@ -229,11 +233,13 @@ def _param_problem(run: Run, problem: Problem, label: str) -> Diagnostic:
     return diagnose(run, code, message, path, hint=problem.hint, on_key=problem.on_key)
 
 
-def _references(run: Run, runs: dict[str, Run], children: dict[str, Run], catalog: Catalog) -> Iterator[Diagnostic]:
-    """Args: the runs by their names, and one child of each run with a matrix by that run's name."""
+def _references(
+    run: Run, runs: dict[str, Run], children: dict[str, list[Run]], catalog: Catalog
+) -> Iterator[Diagnostic]:
+    """Args: the runs by their names, and the children of each run with a matrix by that run's name."""
     from synapse_spec.spec import reference_checks
 
-    yield from reference_checks.form(run, children.keys(), runs.keys())
+    yield from reference_checks.form(run, children, runs.keys())
     try:
         facts = catalog.action(run.plugin, run.action)
     except PluginError:  # said already
@@ -243,7 +249,7 @@ def _references(run: Run, runs: dict[str, Run], children: dict[str, Run], catalo
         if reference.gathers != (reference.run in children):  # said already
             return None
         name = str(reference.run)
-        found = _result(runs.get(name, children.get(name)), catalog)
+        found = _result(runs.get(name) or next(iter(children.get(name, ())), None), catalog)
         return (found[0], reference_checks.listed(found[1])) if found is not None and reference.gathers else found
 
     yield from reference_checks.fit(run, facts.params, result_of)

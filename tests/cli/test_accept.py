@@ -1,5 +1,7 @@
 """`synapse accept NAME`: a change is taken as done."""
 
+from typing import Any
+
 import pytest
 
 from tests.engine.project import Project, run, tree
@@ -37,6 +39,19 @@ def test_going_back_after_accepting_is_a_change_that_needs_no_run_either(chain: 
     assert chain.cli("accept", "first").exit_code == 0
     assert chain.status("first").accepted_from is None
     assert chain.steps() == {"first": "unchanged", "second": "unchanged"}
+
+
+@pytest.mark.parametrize("more", [{}, {"params": {"a": 5}}])
+def test_a_new_token_is_taken_as_done_too(chain: Project, more: dict[str, Any]) -> None:
+    document = run("first", "add", **more)
+    document["metadata"]["annotations"] = {"synapse.dev/run-requested": "monday"}
+    chain.write(document)
+    done = chain.cli("accept", "first")
+    assert done.exit_code == 0, done.stderr
+    assert done.stderr.startswith(f"first: accepted ({'spec changed: params.a' if more else 'requested)'}")
+    assert chain.status("first").requested == "monday"
+    assert chain.steps() == {"first": "unchanged"}
+    assert chain.executions("add") == 1
 
 
 def test_the_next_run_forgets_what_was_accepted(chain: Project) -> None:

@@ -284,7 +284,8 @@ def test_suspended_runs_do_not_run_and_come_back(project: Project) -> None:
     assert project.apply().exit_code == 0  # its result is there for b
     assert phases(project) == {"a": "Suspended", "b": "Succeeded"}
     project.edit("spec.yaml", "suspend: true", "suspend: false")
-    assert project.apply().exit_code == 0
+    done = project.apply()
+    assert (done.exit_code, done.stderr) == (0, "a released: Succeeded before\nnothing to do: 2 runs (2 succeeded)\n")
     assert (project.root / "spec.status.yaml").read_bytes() == before
     assert project.executions("add") == 1
 

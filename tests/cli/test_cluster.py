@@ -15,7 +15,8 @@ import pytest
 
 from synapse_spec.plugins.executors.ray import embedded, warm
 from synapse_spec.plugins.executors.ray.cluster import Cluster, reach_embedded
-from synapse_spec.plugins.executors.ray.jobs_api import JobsApi
+from synapse_spec.plugins.executors.ray.job import JobRunner
+from synapse_spec.plugins.executors.ray.jobs_api import TERMINAL, JobsApi
 from tests.engine.project import Project, run
 from tests.plugins.executors.ray.conftest import alive, eventually, leftovers
 
@@ -118,11 +119,15 @@ def test_several_clusters_in_one_apply(lab: Project, two: Two, monkeypatch: pyte
     done = lab.call("apply", "spec.yaml")
     assert done.returncode == 0, done.stderr
     statuses = lab.statuses()
+    page = statuses.pop("page").attempt  # Ray tells its RAY_ADDRESS of any cluster on the machine
+    assert page is not None
+    assert page.cluster == "pages"
+    assert (JobsApi(str(two.alpha.dashboard), two.alpha.token).info(page.handle) or {})["status"] == "SUCCEEDED"
     alpha, beta = two.alpha.address, two.beta.address
-    results = {"here": "waited", "a": alpha, "b": beta, "page": alpha}
+    results = {"here": "waited", "a": alpha, "b": beta}
     assert {name: status.result for name, status in statuses.items()} == results
     went = {name: status.attempt and status.attempt.cluster for name, status in statuses.items()}
-    assert went == {"here": None, "a": "alpha", "b": "beta", "page": "pages"}
+    assert went == {"here": None, "a": "alpha", "b": "beta"}
     for secret in (two.alpha.token, two.beta.token):
         assert str(secret) not in (lab.root / "spec.status.yaml").read_text() + done.stderr
 
@@ -182,6 +187,19 @@ def test_what_cannot_be_asked_is_left_as_it_is(lab: Project) -> None:
     assert lab.status("kept").phase == "Cancelled"
 
 
+def test_a_job_that_waits_where_only_ray_can_end_it(lab: Project, two: Two) -> None:
+    lab.write(at("far", "pages", "job", "wait", resources={"custom": {"nowhere": 1}}))
+    assert lab.call("apply", "spec.yaml", "--no-wait").returncode == 0
+    assert lab.call("cancel", "far").returncode == 0
+    status = lab.status("far")
+    assert (status.phase, "Ray may keep for a quarter of an hour" in status.message) == ("Cancelled", True)
+    assert status.attempt is not None
+    handle = status.attempt.handle
+    jobs = JobRunner(two.alpha, two.folder)
+    jobs.cancel(handle)  # which this process can
+    eventually(lambda: (jobs.info(handle) or {}).get("status") in TERMINAL)
+
+
 def test_looking_starts_no_ray(lab: Project) -> None:
     """A job of the embedded cluster, which is gone: its superseding, status and cancel need none."""
     lab.write(run("lost", params={"value": 1}))
@@ -227,12 +245,18 @@ def test_a_warm_one(lab: Project, two: Two) -> None:
     assert "there is no warm Ray" in lab.call("cluster", "down").stderr
 
 
-def test_one_that_was_killed_is_cleaned_up(lab: Project, two: Two) -> None:
+def test_one_of_a_size_that_was_killed_is_cleaned_up(lab: Project, two: Two) -> None:
     up = lab.call("cluster", "up", "--cpus", "1")
     assert re.match(r"up in \d+\.\d s", up.stderr)
     record = embedded.record_path(two.folder, dashboard=True)
     assert stat.S_IMODE(record.stat().st_mode) == 0o600
     assert "CPUs       1, 1 free" in up.stdout
+    lab.write(*(at(name, None, "task", "wait", params={"seconds": 1.5}) for name in ("one", "other")))
+    assert lab.call("apply", "spec.yaml").returncode == 0
+    attempts = [status.attempt for status in lab.statuses().values() if status.attempt]
+    (_, ended), (begun, _) = sorted((item.started_at, str(item.finished_at)) for item in attempts)
+    assert ended <= begun, "as many at once as it has CPUs"
+
     head = embedded.Head.read(two.folder, dashboard=True)
     assert head is not None
     os.kill(head.pid, signal.SIGKILL)

@@ -122,7 +122,7 @@ def test_a_value_that_is_gone_leaves_an_orphan(project: Project) -> None:
 
 
 ODD = {"path": ["s3://b/a, c", "x"], "layers": [[64, 32], {"a": {"b": 1}}], "note": ["it's a [test]"]}
-FIRST = """sweep[path="s3://b/a, c",layers=[64,32],note="it's a [test]"]"""
+FIRST = """sweep[layers=[64,32],note="it's a [test]",path="s3://b/a, c"]"""
 
 
 def odd_sweep(**more: Any) -> dict[str, Any]:
@@ -166,6 +166,14 @@ def test_a_name_that_is_nearly_one_is_told(project: Project, command: str) -> No
     assert "did you mean 'sweep[a=1,b=s]'?" in done.stderr
 
 
+@pytest.mark.parametrize("command", ["history", "diff"])
+def test_what_is_of_one_child_says_so_in_few_words(project: Project, command: str) -> None:
+    project.write(sweep(matrix={"a": list(range(100))}))
+    done = project.cli(command, "sweep")
+    assert done.exit_code == 64
+    assert "run 'sweep' has 100 children; name one, such as 'sweep[a=0]'" in done.stderr
+
+
 def test_what_is_forced_may_be_a_whole_sweep(project: Project) -> None:
     project.write(sweep(), run("other"))
     project.apply()
@@ -199,7 +207,7 @@ def test_a_name_for_many_is_told_when_one_is_asked_for(project: Project) -> None
     project.write(sweep())
     done = project.cli("history", "sweep")
     assert done.exit_code == 64
-    assert "run 'sweep' has a matrix; name one of sweep[a=1], sweep[a=2]" in done.stderr
+    assert "run 'sweep' has 2 children; name one, such as 'sweep[a=1]'" in done.stderr
 
 
 def test_plain_runs_and_children_in_many_files(project: Project) -> None:

@@ -401,8 +401,11 @@ def _comparable(status: dict[str, Any]) -> dict[str, Any]:
 def test_equal_in_each_mode(statuses: dict[str, dict[str, Any]], name: str) -> None:
     local, task, job = (statuses[mode][name] for mode in MODES)
     assert local["reason"] == CASES[name][2], local
-    assert task == local
     assert job == local
+    if name == "signals":  # Ray keeps the main thread of its workers to itself
+        assert "signal only works in main thread" in task["error"]["message"]
+    else:
+        assert task == local
 
 
 TWIN = """

@@ -32,6 +32,22 @@ def test_planning_leaves_no_trace(project: Project) -> None:
     assert tree(project.root) == before
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--graph", "mermaid", "-o", "json"), "--graph and --output"),
+        (("--out", "-"), "--out writes a file"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(project: Project, words: tuple[str, ...], said: str) -> None:
+    project.write(run("a", "add"))
+    before = tree(project.root)
+    done = project.cli("plan", "spec.yaml", *words)
+    assert done.exit_code == 64
+    assert said in done.stderr
+    assert tree(project.root) == before
+
+
 @pytest.mark.parametrize("form", ["json", "yaml"])
 def test_a_plan_is_data(project: Project, form: str) -> None:
     project.write(run("a", "add"))

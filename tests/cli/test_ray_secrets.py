@@ -44,6 +44,9 @@ def use(params, ctx):
         print(f"a progress bar with {value}", end="\\r")
         logging.getLogger("lib").warning("logged %s", value)
         subprocess.run(["sh", "-c", f'echo "a child has ${name}"'])
+        for part in (value[:9], value[9:]):
+            os.write(2, part.encode())
+            time.sleep(0.1)
         ctx.log_message(f"told {ctx.env[name]}")
         ctx.set_progress(1, 2, value)
         ctx.set_metrics({value: 1}, value)

@@ -234,6 +234,9 @@ def test_neither_order_of_keys_and_files_nor_place_is_part_of_a_digest(
     for number, values in enumerate(params[1:], 1):
         needs = {"name": f"r{number}", "before": f"${{{{ runs.r{number - 1}.result }}}}"}
         documents.append(run(f"r{number}", params=values | needs, runtimeEnv={"pip": ["a"], "env_vars": {"C": "1"}}))
+    axes = {"b": [{"x": 1, "y": 2}, "s"], "a": [2, 1], "c": [None], "include": [{"d": 1, "a": 3}, {"e": 2, "a": 1}]}
+    documents.append(run("sweep", params={"of": "${{ matrix.a }}", "first": "${{ runs.r0.result }}"}, matrix=axes))
+    documents.append(run("gathers", params={"all": "${{ runs.sweep.results }}"}))
     found = []
     for chance in (first, second):
         root = places / f"p{len(list(places.iterdir()))}" / ("x" * chance.randint(1, 9))
@@ -244,7 +247,7 @@ def test_neither_order_of_keys_and_files_nor_place_is_part_of_a_digest(
         assert done.exit_code == 0, done.output
         found.append({record["name"]: record["digest"] for record in project.json("plan", ".")["runs"]})
     assert found[0] == found[1]
-    assert len(set(found[0].values())) == len(documents)
+    assert len(set(found[0].values())) == len(found[0]) == len(documents) + 4
 
 
 def test_neither_process_nor_machine_is_part_of_a_digest(project: Project, tmp_path: Path) -> None:

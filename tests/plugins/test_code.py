@@ -248,6 +248,17 @@ def test_only_what_the_entry_module_reaches(make_plugin: MakePlugin) -> None:
         "builtins.exec(name)",
         "return list(map(importlib.import_module, name))",
         "from importlib import import_module as load",
+        "importlib.__import__(name)",
+        "load = __import__",
+        "getattr(__builtins__, '__import__')(name)",
+        "getattr(importlib, 'import_module')(name)",
+        "__builtins__['exec'](name)",
+        "importlib.machinery.SourceFileLoader(name, name).load_module()",
+        "pkgutil.resolve_name(name)",
+        "import pydoc; pydoc.locate(name)",
+        "from pydoc import locate",
+        "import runpy as r",
+        "import imp.x, zipimport",
     ],
 )
 def test_where_something_is_imported_dynamically_every_file_counts(make_plugin: MakePlugin, line: str) -> None:
@@ -257,6 +268,28 @@ def test_where_something_is_imported_dynamically_every_file_counts(make_plugin: 
     found = digest_of(folder)
     assert found.dynamic
     assert sorted(found.files) == ["plugin/act.py", "plugin/any.py"]
+
+
+def test_a_file_of_the_plugin_that_is_named_in_a_text_counts_with_what_it_imports(make_plugin: MakePlugin) -> None:
+    code = "start(['python', 'scripts/one.py'], Path(__file__).parent / 'beside.py', '../out.py', 'no.py')\n"
+    files = {
+        "plugin/act.py": code,
+        "plugin/beside.py": "",
+        "plugin/other.py": "",
+        "scripts/one.py": "import near\nfrom plugin import far\n",
+        "scripts/near.py": "",
+        "scripts/other.py": "",
+        "plugin/far.py": "'plugin/template.py'",
+        "plugin/template.py": "def {{ name }}",
+    }
+    folder = make_plugin("p", files)
+    (folder.parent / "out.py").touch()
+    found = digest_of(folder)
+    names = ["plugin/act.py", "plugin/beside.py", "plugin/far.py", "plugin/template.py"]
+    assert sorted(found.files) == [*names, "scripts/near.py", "scripts/one.py"]
+    assert not found.dynamic
+    (folder / "plugin/template.py").write_text("def {{ other }}")
+    assert digest_of(folder).digest != found.digest
 
 
 def test_methods_of_the_same_names_import_nothing(make_plugin: MakePlugin) -> None:

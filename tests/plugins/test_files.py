@@ -75,6 +75,34 @@ def test_synapseignore_has_the_last_word(repository: Path) -> None:
     assert counted(repository) == {"plugin/act.py", "plugin/weights.bin"}
 
 
+def test_what_git_tracks_counts_though_a_rule_is_against_it(repository: Path) -> None:
+    (repository / ".gitignore").write_text("*.bin\ndeep/\n*.md\n")
+    (repository / "notes.md").touch()
+    names = ["plugin/weights.bin", "plugin/deep/data/one.csv", "notes.md"]
+    subprocess.run(["git", "add", "-f", *names], cwd=repository, check=True)
+    assert counted(repository) == not_ignored_by_git(repository) - {"notes.md"}
+    assert not {*names[:2]} - counted(repository)
+    (repository / ".synapseignore").write_text("*.bin\n")
+    assert counted(repository) == not_ignored_by_git(repository) - {"notes.md", "plugin/weights.bin", ".synapseignore"}
+    (repository / "plugin/deep/data/one.csv").unlink()
+    assert "plugin/deep/data/one.csv" not in counted(repository)
+
+
+def test_files_in_a_linked_folder_count_as_linked_files_do(tmp_path: Path, make_plugin: MakePlugin) -> None:
+    folder = make_plugin("p", {"plugin/act.py": "", "plugin/v1/a.txt": ""})
+    data = tmp_path / "data"
+    (data / "deep").mkdir(parents=True)
+    (data / "deep" / "b.txt").touch()
+    (data / "back").symlink_to(folder)
+    (folder / "data").symlink_to(data)
+    (folder / "plugin" / "around").symlink_to(folder)
+    (folder / "plugin" / "zero").symlink_to("v1")
+    (folder / "nowhere").symlink_to("gone")
+    assert counted(folder) == {"plugin/act.py", "plugin/v1/a.txt", "plugin/zero/a.txt", "data/deep/b.txt"}
+    (folder / ".synapseignore").write_text("/data\n")
+    assert counted(folder) == {"plugin/act.py", "plugin/v1/a.txt", "plugin/zero/a.txt"}
+
+
 @pytest.mark.parametrize(
     "change",
     [

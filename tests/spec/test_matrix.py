@@ -12,11 +12,13 @@ from synapse_spec.spec.matrix import MOST, MatrixError, children, expand
 CASES: list[tuple[dict[str, Any], list[str]]] = [
     ({"lr": [0.1, 0.01]}, ["lr=0.1", "lr=0.01"]),
     ({"lr": [0.1], "size": ["s", "m"]}, ["lr=0.1,size=s", "lr=0.1,size=m"]),
+    ({"b": [3, 4], "a": [1, 2]}, ["a=1,b=3", "a=1,b=4", "a=2,b=3", "a=2,b=4"]),
     ({"a": [1, 2], "b": [True, None]}, ["a=1,b=true", "a=1,b=null", "a=2,b=true", "a=2,b=null"]),
     ({"a": [1, 2], "b": [3, 4], "exclude": [{"a": 1, "b": 4}]}, ["a=1,b=3", "a=2,b=3", "a=2,b=4"]),
     ({"a": [1, 2], "b": [3, 4], "exclude": [{"a": 1}]}, ["a=2,b=3", "a=2,b=4"]),
     ({"a": [1], "include": [{"a": 2}]}, ["a=1", "a=2"]),
     ({"a": [1], "include": [{"a": 2, "extra": "x"}]}, ["a=1", "a=2,extra=x"]),
+    ({"z": [1], "include": [{"z": 2, "extra": "x"}]}, ["z=1", "extra=x,z=2"]),
     ({"a": [1, 2], "include": [{"a": 2, "extra": "x"}]}, ["a=1", "a=2"]),
     ({"a": [1, 2], "include": [{"extra": "x"}]}, ["a=1", "a=2"]),
     ({"include": [{"a": 1}, {"a": 2, "b": 3}]}, ["a=1", "a=2,b=3"]),

@@ -14,7 +14,7 @@ from synapse_spec.plugins.capture import POLL_SECONDS, Reader, capturing, own_st
 from synapse_spec.plugins.events import Event, to_wire
 from synapse_spec.plugins.execution import Invocation, error_info, load_action, perform
 from synapse_spec.plugins.executors.ray.entry import invocation_of
-from synapse_spec.plugins.outcome import Outcome
+from synapse_spec.plugins.outcome import ErrorInfo, Outcome
 
 EVENTS = "events"  # the concurrency group of what is called while an action is at work
 Batch = list[dict[str, Any]]
@@ -78,8 +78,8 @@ class PluginActor:
             self._actions.clear()
         try:
             outcome = perform(invocation, reader.emit, action=self._actions.get(entrypoint))
-        except KeyboardInterrupt as error:  # nobody else raises it here
-            return Outcome("ActionFailed", error=error_info(error, source))
+        except KeyboardInterrupt:  # nobody else raises it here
+            return Outcome("ActionFailed", error=ErrorInfo("KeyboardInterrupt", "raised by the action itself"))
         if kept is not None and outcome.ok and entrypoint not in self._actions:
             self._actions[entrypoint] = load_action(kept, entrypoint)
         return outcome

@@ -52,6 +52,9 @@ class TaskPool:
         environ: What actions on the embedded cluster find in their environment; by default what is in ours at the
             time of each run, which may be that of a local run in another thread.
 
+    Attributes:
+        limit: The most actors at once.
+
     Raises:
         ClusterUnreachable: It does not take us.
     """
@@ -63,7 +66,7 @@ class TaskPool:
         self._cluster = cluster
         self._environ = None if environ is None else dict(environ)
         self._capacity: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        self._limit = limit or max(1, int(self._capacity.get("CPU", 1)))
+        self.limit = limit or max(1, int(self._capacity.get("CPU", 1)))
         self._packages = package.Uploads()
         self._room = threading.Condition()
         self._idle: list[Worker] = []
@@ -119,7 +122,7 @@ class TaskPool:
                     raise Ended("Cancelled", "Cancelled", "cancelled before it started")
                 if worker := self._reusable(key):
                     return worker
-                if self._count < self._limit:
+                if self._count < self.limit:
                     self._count += 1
                     break
                 self._room.wait(GLANCE_SECONDS)
@@ -143,7 +146,7 @@ class TaskPool:
                 if worker.expiry is not None:
                     worker.expiry.cancel()
                 return worker
-        if self._idle and self._count >= self._limit:
+        if self._idle and self._count >= self.limit:
             self._discard(self._idle.pop(0))
         return None
 

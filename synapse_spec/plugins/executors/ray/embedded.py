@@ -23,6 +23,7 @@ from synapse_spec.plugins.executors.ray.leftovers import sweep
 
 START_SECONDS = 60.0
 END_SECONDS = 10.0
+_CLEAN_SECONDS = 90.0  # environments that Ray has made for runs go with it: tens of thousands of files each
 _ANSWER_SECONDS = 20.0
 STAYING = b"staying\n"
 HELLO = b"held\n"
@@ -122,7 +123,7 @@ class Hold:
             # Not close alone: a forked child of ours may have a copy of the descriptor.
             self.connection.shutdown(socket.SHUT_WR if wait else socket.SHUT_RDWR)
             if wait:
-                self.connection.settimeout(END_SECONDS)
+                self.connection.settimeout(_CLEAN_SECONDS)
                 gone = self.connection.recv(len(STAYING)) == b""
         self.connection.close()
         _reap(self.head.pid if gone else None)

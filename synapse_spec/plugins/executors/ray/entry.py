@@ -1,33 +1,38 @@
 """What a Ray job runs: `python -m synapse_spec.plugins.executors.ray.entry PAYLOAD`.
 
-The payload file holds the invocation, secrets included, so it is deleted as soon as it is read. Events and the outcome
-go to stdout (`wire`), the outcome where it is asked for also into the cluster's store (`records`). It may be all that a
-cluster has of us: it needs pydantic and the standard library only.
+The payload file holds the invocation, secrets included, so it is deleted as soon as it is read. The action runs in a
+child; this process writes what comes from there (`relay`), without secrets, to stdout, which is the log that Ray shows
+to all who may use the cluster. It outlives what ends the child, and ends the child when its time is over. Events and
+the outcome are lines of that log (`wire`); the outcome is put into the cluster's store too where it is asked for
+(`records`). It may be all that a cluster has of us: it needs pydantic and the standard library only.
 """
 
 import json
 import math
 import os
+import select
 import signal
 import sys
 import threading
 import time
 from dataclasses import replace
-from io import TextIOBase
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any
 
-from synapse_spec.plugins.capture import logging_to
-from synapse_spec.plugins.events import Emit, Event
+from synapse_spec.plugins.capture import own_streams
+from synapse_spec.plugins.events import Emit
 from synapse_spec.plugins.execution import Invocation, perform
 from synapse_spec.plugins.executors.ray import records
+from synapse_spec.plugins.executors.ray.relay import Relay, Sender
 from synapse_spec.plugins.executors.ray.wire import event_line, kept_line, outcome_line
+from synapse_spec.plugins.masking import Masker
 from synapse_spec.plugins.outcome import ErrorInfo, Outcome
 
 PACKED_FILES = "_plugin_files"
 _EXIT_SECONDS = 5.0
 _GRACE_SECONDS = 10.0
-_POLL_SECONDS = 0.2
+_POLL_SECONDS = 0.05
+_CHUNK = 1 << 20  # more than a pipe holds
 _LONGEST_LINE = 1 << 20  # of an outcome that is kept elsewhere
 
 
@@ -36,18 +41,15 @@ def main() -> None:
     payload = json.loads(path.read_bytes())
     path.unlink()
     nonce, limit = payload["nonce"], _Limit(payload.get("timeout"))
-    if limit.seconds is not None:
-        _guarded(nonce, limit)
-    for stream in (sys.stdout, sys.stderr):
-        _line_buffered(stream)
-    write = _Writer()
-
-    def emit(event: Event) -> None:
-        write(event_line(nonce, event))
-
-    with logging_to(cast(TextIOBase, sys.stderr)):
-        outcome = _Work(limit).perform(invocation_of(payload, Path.cwd()), emit)
-    write(_told(nonce, outcome, **payload["keep"]))
+    invocation = invocation_of(payload, Path.cwd())
+    secrets = {name: invocation.env[name] for name in invocation.secrets}
+    # Who prints our nonce wants to forge a record.
+    send = _in_child(nonce, limit, Relay(Masker(secrets | {"": nonce}), _write_out))
+    masker = Masker(secrets)
+    emit = masker.emit(lambda event: send(event_line(nonce, event)))
+    with own_streams():
+        outcome = masker.outcome(_Work(limit).perform(invocation, emit))
+    send(_told(nonce, outcome, **payload["keep"]))
     code = 0 if outcome.ok else 1
     _end_within(_EXIT_SECONDS, code)
     sys.exit(code)
@@ -123,34 +125,49 @@ class _Work:
             raise KeyboardInterrupt
 
 
-def _guarded(nonce: str, limit: _Limit) -> None:
-    """Go on in a child; this process ends it, and all of the job, once its time is over.
+def _in_child(nonce: str, limit: _Limit, relay: Relay) -> Sender:
+    """Go on in a child, with what sends its records; this process never returns, but ends as the child does.
 
-    The action must have no say in it: it may be in code that no signal reaches.
+    The action must have no say in what is written, nor in when its time is over: it may be in code that no signal
+    reaches.
     """
+    source, sink = os.pipe()
     child = os.fork()
     if child == 0:
-        return
+        os.close(source)
+        os.dup2(sink, 1)
+        os.dup2(sink, 2)
+        return Sender(sink, relay.mark)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # of a job that is stopped, the child has got it too
-    code = _awaited(child, limit.deadline)
-    if code is None:
+    code = _relayed(child, source, relay, limit.deadline)
+    late = code is None
+    if late:
         os.kill(child, signal.SIGTERM)
-        code = _awaited(child, time.monotonic() + _GRACE_SECONDS)
-        if code is None:
-            os.write(1, outcome_line(nonce, Outcome("TimedOut", error=limit.error)))
+        code = _relayed(child, source, relay, time.monotonic() + _GRACE_SECONDS)
+    relay.finish()
+    if code is None:
+        code = 1
+        _write_out(outcome_line(nonce, Outcome("TimedOut", error=limit.error)))
+    if late:
         os.killpg(0, signal.SIGKILL)  # Ray has made the job a group of its own
-    os._exit(code if code is not None and code >= 0 else 1)
+    os._exit(code if code >= 0 else 128 - code)  # as a shell tells of a signal
 
 
-def _awaited(child: int, deadline: float) -> int | None:
+def _relayed(child: int, source: int, relay: Relay, deadline: float) -> int | None:
     """The exit code of the child, negative for a signal; None if it has not ended by then."""
     while True:
         ended, status = os.waitpid(child, os.WNOHANG)
+        if select.select([source], [], [], 0 if ended else _POLL_SECONDS)[0]:
+            relay.feed(os.read(source, _CHUNK))
         if ended:
             return os.waitstatus_to_exitcode(status)
         if time.monotonic() >= deadline:
             return None
-        time.sleep(min(_POLL_SECONDS, max(deadline - time.monotonic(), 0.001)))
+
+
+def _write_out(data: bytes) -> None:
+    while data:
+        data = data[os.write(1, data) :]
 
 
 def _told(nonce: str, outcome: Outcome, name: str = "", address: str | None = None) -> bytes:
@@ -161,31 +178,11 @@ def _told(nonce: str, outcome: Outcome, name: str = "", address: str | None = No
     return kept_line(nonce) if kept and len(line) > _LONGEST_LINE else line
 
 
-class _Writer:
-    """Writes whole lines to stdout, after what the action has printed so far."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._stream, self._descriptor = sys.stdout, os.dup(1)
-
-    def __call__(self, line: bytes) -> None:
-        with self._lock:
-            self._stream.flush()
-            while line:
-                line = line[os.write(self._descriptor, line) :]
-
-
 def _end_within(seconds: float, code: int) -> None:
     """Threads that the action left running must not keep a job that has its outcome."""
     timer = threading.Timer(seconds, os._exit, [code])
     timer.daemon = True
     timer.start()
-
-
-def _line_buffered(stream: TextIO) -> None:
-    reconfigure = getattr(stream, "reconfigure", None)
-    if reconfigure is not None:
-        reconfigure(line_buffering=True, errors="backslashreplace")
 
 
 if __name__ == "__main__":

@@ -90,7 +90,11 @@ class Follower:
     def _ended(self, info: dict[str, Any], reader: JobLog, source: LogSource) -> Outcome | None:
         self._ended_at = self._ended_at or time.monotonic()
         try:
-            reader.feed(source.rest(reader.offset))
+            rest = source.rest(reader.offset)
+            if info["status"] == "SUCCEEDED" and not reader.offset and not rest:
+                # So Ray sometimes answers for a log that is not there; one of a job that went well has a record.
+                raise ClusterUnreachable("the log is empty")
+            reader.feed(rest)
         except (ClusterUnreachable, JobsApiError):
             if time.monotonic() - self._ended_at < _LOG_PATIENCE_SECONDS:
                 return None

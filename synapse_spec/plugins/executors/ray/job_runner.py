@@ -23,7 +23,7 @@ from synapse_spec.plugins.events import Emit
 from synapse_spec.plugins.execution import Invocation
 from synapse_spec.plugins.executors.ray import package, records
 from synapse_spec.plugins.executors.ray.cluster import Cluster, attach, detach
-from synapse_spec.plugins.executors.ray.embedded import Head, is_running, write_private
+from synapse_spec.plugins.executors.ray.embedded import Head, is_running, is_warm, write_private
 from synapse_spec.plugins.executors.ray.errors import ClusterUnreachable, JobExists, JobsApiError
 from synapse_spec.plugins.executors.ray.fetched import Fetched
 from synapse_spec.plugins.executors.ray.job_board import JobBoard
@@ -79,7 +79,9 @@ class JobRunner:
         self._store = cluster.address if cluster is not None and not cluster.embedded else None
         self._to_drop: list[str] = []
         self._folder = folder.absolute()
-        self._fetched = Fetched(self._folder / "fetched", self._api) if self._api is not None else None
+        # A cluster that ends with us takes its records along.
+        stays = cluster is not None and (not cluster.embedded or is_warm(folder))
+        self._fetched = Fetched(self._folder / "fetched", self._api) if self._api is not None and stays else None
         self._environ = environ
 
     def submit(self, submission_id: str, invocation: Invocation, options: JobOptions) -> bool:

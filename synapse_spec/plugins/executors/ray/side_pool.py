@@ -33,8 +33,11 @@ class SidePool:
 
     Args:
         cluster: The process becomes its driver, until `close`.
-        limit: The most actors at once.
+        limit: The most actors at once; the cluster's number of CPUs by default.
         environ: What actions on an embedded cluster find in their environment.
+
+    Attributes:
+        limit: The most actors at once.
 
     Raises:
         ClusterUnreachable: It does not take us.
@@ -59,12 +62,13 @@ class SidePool:
         self._gone = False
         try:
             self._pipe.send((cluster, limit, dict(environ if environ is not None else os.environ)))
-            refusal = self._pipe.recv()
+            answer = self._pipe.recv()
         except (OSError, EOFError):
-            refusal = "its driver process ended at once"
-        if refusal is not None:
+            answer = "its driver process ended at once"
+        if isinstance(answer, str):
             self.close()
-            raise ClusterUnreachable(refusal)
+            raise ClusterUnreachable(answer)
+        self.limit: int = answer
         threading.Thread(target=self._receive, name="synapse-side-pool", daemon=True).start()
 
     def run(self, invocation: Invocation, options: TaskOptions, emit: Emit, cancelled: threading.Event) -> Outcome:
@@ -125,7 +129,7 @@ class _Driver:
         except ClusterUnreachable as error:
             self._pipe.send(error.message)
             return
-        self._pipe.send(None)
+        self._pipe.send(pool.limit)
         with suppress(EOFError, OSError):
             while (message := self._pipe.recv()) is not None:
                 self._take(pool, *message)

@@ -15,6 +15,7 @@ GLANCE_SECONDS = 0.2  # how soon a cancellation is seen
 # What takes longer has its events streamed, which costs as much as another call.
 _BRIEF_SECONDS = 0.05
 _RAYS_PREFIXES = ("The actor died unexpectedly", "class_name:", "actor_id:", "pid:", "namespace:", "ip:")
+_NO_WORD, _DETAIL = "connection error code 2", "Worker exit detail: "
 
 
 class Ended(Exception):
@@ -149,5 +150,7 @@ def _reason(error: Exception) -> str:
         return "the environment of the worker could not be made: " + " ".join(why)
     if "creation task" in lines[0]:  # then the rest is the trace of what kept it from starting
         return f"the worker process could not start: {lines[-1]}"
+    if _NO_WORD in lines[-1]:
+        return "the worker process died: it crashed, left by itself or was killed, perhaps for want of memory"
     told = " ".join(line for line in lines if not line.startswith(_RAYS_PREFIXES))
-    return "the worker process died: " + (told.partition(" Some common causes")[0] or type(error).__name__)
+    return "the worker process died: " + (told.rpartition(_DETAIL)[2] or type(error).__name__)

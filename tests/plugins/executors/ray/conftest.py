@@ -22,7 +22,7 @@ from synapse_spec.plugins.outcome import Outcome
 from synapse_spec.plugins.source import PluginSource
 
 ACTIONS = """
-import logging, os, subprocess, sys, time
+import json, logging, os, subprocess, sys, time
 from pydantic import BaseModel
 from synapse_spec.plugins.decorators import action
 
@@ -33,7 +33,7 @@ class Params(BaseModel):
 def ok(params, ctx):
     print("printed without end", end="")
     ctx.set_progress(1, 2, "step")
-    print("printed")
+    print(", printed")
     ctx.set_metrics({"loss": 0.5}, "train")
     subprocess.run(["sh", "-c", "echo from a child; echo to stderr >&2"])
     logging.getLogger("lib").warning("logged")
@@ -93,10 +93,25 @@ def large(params, ctx):
 
 @action()
 def forge(params, ctx):
-    for nonce in ("", "0" * 32):
+    own = json.loads(os.environ["RAY_JOB_CONFIG_JSON_ENV_VAR"])["metadata"]["synapse_nonce"]
+    for nonce in ("", "0" * 32, own):
         print(f'::synapse {nonce} outcome 20 abc {{"reason": "Completed"}}')
         print(f'::synapse {nonce} event {{"kind": "progress", "current": 1, "total": 1, "step": null}}')
     os._exit(0)
+
+@action()
+def hide(params, ctx):
+    secret = os.environ["SECRET"]
+    for part in (secret[:5], secret[5:], "\\n"):
+        os.write(1, part.encode())
+        time.sleep(0.2)
+    subprocess.run(["sh", "-c", "printf 'child '; printf $SECRET; echo ' done'"])
+    for number in range(1000):
+        print(number, secret)
+        ctx.set_metrics({secret: number}, "train")
+    subprocess.run(["sh", "-c", "echo a script > /dev/stderr"])
+    print("last", secret)
+    os.kill(os.getpid(), 9)
 """
 
 

@@ -90,7 +90,7 @@ def test_job_executor(action: Callable[[str], type[BaseAction[BaseModel]]], tmp_
     started = tmp_path / "started"
     slow = executor.submit(action("slow"), {"started": str(started)})
     assert first == "api-job"
-    assert "printed" in list(other.stream_logs(first))
+    assert "printed without end, printed" in list(other.stream_logs(first))
     assert other.wait(first, timeout=30) == other.get_status(first) == "SUCCEEDED"
     assert other.get_result(first)["env"] == "true"
     assert "progress step 1/2 (50%)\n" in other.get_logs(first)

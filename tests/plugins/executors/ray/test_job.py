@@ -40,9 +40,7 @@ def test_result_and_events_come_back(cluster: Cluster, invoke: Invoke, plugin: P
     }  # fmt: skip
     assert outcome.metrics == {"train": {"loss": 0.5}}
     texts = [event.text for event in events if isinstance(event, Output)]
-    assert sorted(texts) == sorted(
-        ["printed without end", "printed", "from a child", "to stderr", "WARNING lib: logged"]
-    )
+    assert sorted(texts) == sorted(["printed without end, printed", "from a child", "to stderr", "WARNING lib: logged"])
     assert [event for event in events if isinstance(event, Progress | Metrics)] == [
         Progress(1, 2, "step"),
         Metrics({"loss": 0.5}, "train"),
@@ -96,8 +94,24 @@ def test_printed_markers_forge_nothing(jobs: JobRunner) -> None:
     assert outcome.reason == "WorkerDied"
     assert outcome.error is not None
     assert "without a record" in outcome.error.message
-    assert len(events) == 4
+    assert len(events) == 6
     assert all(isinstance(event, Output) for event in events)
+
+
+def test_the_log_of_a_job_that_is_killed_is_whole_and_holds_no_secret(jobs: JobRunner, invoke: Invoke) -> None:
+    secret = "hunter2-of-the-test"
+    jobs.submit("job-hide", replace(invoke("hide", env={"SECRET": secret}), secrets=["SECRET"]), JobOptions())
+    outcome, events = follow(jobs, "job-hide")
+    assert outcome.reason == "WorkerDied"
+    numbered = [(Output(f"{number} ***"), Metrics({"***": number}, "train")) for number in range(1000)]
+    assert events == [
+        Output("***"),
+        Output("child *** done"),
+        *(event for pair in numbered for event in pair),
+        Output("a script"),
+        Output("last ***"),
+    ]
+    assert secret.encode() not in jobs_log(jobs, "job-hide")
 
 
 def test_cancel_ends_the_process_and_its_children(jobs: JobRunner, invoke: Invoke, tmp_path: Path) -> None:
@@ -254,17 +268,23 @@ def test_many_jobs_are_looked_at_by_one_request(cluster: Cluster, monkeypatch: p
     assert asked[2:] == ["/api/jobs/job-ok"]
 
 
-def test_records_of_jobs_that_were_fetched_go_when_they_are_old(jobs: JobRunner, short_folder: Path) -> None:
+def test_records_of_jobs_that_were_fetched_go_when_they_are_old(elsewhere: JobRunner, tmp_path: Path) -> None:
     young, old, open_yet = "job-fail", "job-leave", "job-die"
     for name in (young, old):
-        jobs.forget(name)
+        elsewhere.forget(name)
     week = time.time() - 8 * 24 * 3600
-    os.utime(short_folder / "fetched" / old, (week, week))
+    os.utime(tmp_path / "fetched" / old, (week, week))
+    elsewhere.close()
+    assert elsewhere.info(old) is None
+    assert elsewhere.known(young)
+    assert elsewhere.known(open_yet)
+    assert [path.name for path in (tmp_path / "fetched").iterdir()] == [young]
+
+
+def test_a_cluster_that_ends_with_us_leaves_no_note_of_what_was_fetched(jobs: JobRunner, short_folder: Path) -> None:
+    jobs.forget("job-die")
     jobs.close()
-    assert jobs.info(old) is None
-    assert jobs.known(young)
-    assert jobs.known(open_yet)
-    assert [path.name for path in (short_folder / "fetched").iterdir()] == [young]
+    assert not (short_folder / "fetched").exists()
 
 
 def test_tasks_only_clusters_serve_no_jobs(tmp_path: Path) -> None:

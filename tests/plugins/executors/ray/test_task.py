@@ -12,7 +12,7 @@ import pytest
 from synapse_spec.plugins.events import Event, Output, Progress
 from synapse_spec.plugins.execution import Invocation
 from synapse_spec.plugins.executors.ray.task import TaskOptions, TaskPool
-from synapse_spec.plugins.outcome import Outcome
+from synapse_spec.plugins.outcome import ErrorInfo, Outcome
 from synapse_spec.plugins.source import PluginSource
 from tests.plugins.executors.ray.conftest import alive, eventually, write_plugin
 
@@ -159,13 +159,17 @@ def test_what_is_in_c_code_is_ended_with_its_children(
 def test_each_way_to_die(pool: TaskPool, deadly: Invoke, how: str) -> None:
     outcome = run(pool, deadly("die", {"how": how}))[0]
     assert outcome.reason == "WorkerDied"
+    assert outcome.error is not None
+    told = "the worker process died: it crashed, left by itself or was killed, perhaps for want of memory"
+    assert outcome.error.message == told
     assert run(pool, deadly("pid"))[0].ok
 
 
 def test_what_an_action_raises_keeps_the_actor_and_what_it_changed_does_not(pool: TaskPool, deadly: Invoke) -> None:
     first = run(pool, deadly("pid"))[0].result
     failed = run(pool, deadly("interrupt"))[0]
-    assert (failed.reason, failed.error and failed.error.type) == ("ActionFailed", "KeyboardInterrupt")
+    assert failed.reason == "ActionFailed"
+    assert failed.error == ErrorInfo("KeyboardInterrupt", "raised by the action itself")
     assert run(pool, deadly("leave_a_mess"))[0].ok
     outcome, events = run(pool, deadly("pid"))
     assert outcome.result == first
