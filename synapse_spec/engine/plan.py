@@ -56,6 +56,9 @@ class Decision:
         return "; ".join(f"{reason}: {', '.join(found)}" if found else reason for reason, found in told.items())
 
 
+UNCHANGED = Decision(SKIP, "unchanged")
+
+
 @dataclass(frozen=True, slots=True)
 class Planned:
     """A run with its decision.
@@ -218,7 +221,7 @@ def decide(run: Run, status: RunStatus, identity: Identity, *, forced: bool = Fa
         return Decision(RUN, "interrupted")
     if last.outcome != COMPLETED:
         return Decision(RUN, "cancelled before" if last.phase == CANCELLED else "failed before")
-    return Decision(SKIP, "unchanged")
+    return UNCHANGED
 
 
 def _differs(old: Identity, new: Identity, part: str, run: Run) -> bool:

@@ -47,12 +47,8 @@ def _in_folder(name: str, strays: dict[str, str]) -> Iterator[tuple[str, str, bo
                 continue
             if not file.endswith(_STATUS_ENDINGS):
                 yield near + file, place + file, False
-            elif there.isdisjoint(_spec_names(file)):
-                strays[place + _spec_names(file)[0]] = place + file
-
-
-def _spec_names(status: str) -> tuple[str, ...]:
-    """What the spec file beside a status file may be called; that of standard input is never there."""
-    whole, ending = os.path.splitext(status)
-    name = whole.removesuffix(".status")
-    return (name + ending, name, status) if name + ending == OF_STDIN else (name + ending, name)
+            else:
+                name, _, ending = file.rpartition(".status.")
+                # A spec file need not have an ending; that of standard input is never there.
+                if f"{name}.{ending}" not in there and name not in there and f"{name}.{ending}" != OF_STDIN:
+                    strays[f"{place}{name}.{ending}"] = place + file

@@ -22,7 +22,7 @@ from synapse_spec.plugins.executors.ray.cluster import reach
 
 pytestmark = pytest.mark.ray
 
-CRASHES = int(os.environ.get("CRASHES", "8"))
+CRASHES = int(os.environ.get("CRASHES", "4"))
 ACTIONS = """\
 import time
 from synapse_spec.plugins.decorators import action
