@@ -51,6 +51,6 @@ def test_a_pool_in_a_process_of_its_own(cluster: Cluster, invoke: Callable[..., 
 
 def _children(parent: int, word: str) -> list[int]:
     """Processes whose command line has the word."""
-    lines = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
+    lines = subprocess.run(["ps", "-wweo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
     rows = [line.split(maxsplit=2) for line in lines.splitlines()[1:]]
     return [int(pid) for pid, ppid, command in rows if int(ppid) == parent and word in command]
