@@ -107,7 +107,7 @@ class Session:
             if run.file.known.get(run.name) != found and run.file.shown not in self.warned:
                 kept = self.index.get(run.file.path)
                 if kept is not None:
-                    run.file.known[run.name] = found
+                    run.file.known[run.name] = found  # which is part of what is kept
                     self.index.put(run.file.path, *kept)
         with suppress(OSError):
             self.workspace.ensure()
@@ -180,7 +180,7 @@ def look_at(paths: tuple[str, ...], picked: Selection = ALL) -> Session:
     files |= {file.path: StatusFile.of(file, names[file.path], index) for file in loaded.files}
     own: dict[str, RunStatus] = {}
     others: dict[str, RunStatus] = {}
-    strays: dict[str, list[str]] = {}
+    unlisted: dict[str, list[str]] = {}  # in a status file, but not in its spec file
     for path, file in files.items():
         listed = set(file.order)
         for name, status in _statuses(file, lenient=path in loaded.strays).items():
@@ -188,11 +188,11 @@ def look_at(paths: tuple[str, ...], picked: Selection = ALL) -> Session:
                 own[name] = status
             else:
                 others[name] = status
-                strays.setdefault(path, []).append(name)
+                unlisted.setdefault(path, []).append(name)
     for run in loaded.runs if others else ():
         if run.name in others and run.name not in own:
             files[run.file.path].inherited[run.name] = others[run.name]
-    left = leftovers(loaded, files, strays)
+    left = leftovers(loaded, files, unlisted)
     selected = _select(loaded, picked)
     catalog = Catalog(workspace.root)
     return Session(loaded, loaded.runs, selected, workspace, catalog, index, files, others | own, left)
