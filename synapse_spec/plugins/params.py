@@ -16,6 +16,8 @@ def unknown_params(model: type[BaseModel], params: dict[str, Any]) -> list[dict[
     """
     if "extra" in model.model_config or issubclass(model, RootModel):
         return []
+    if params.keys() <= _single_names(model):
+        return []
     places = _all_places(model)
     known = [str(place[0]) for field in places for place in field]
     problems = []
@@ -29,6 +31,12 @@ def unknown_params(model: type[BaseModel], params: dict[str, Any]) -> list[dict[
             said = f"another name of {read!r}, which is given too"
             problems += [{"loc": [name], "message": said, "input": params[name]} for name in dropped]
     return sorted(problems, key=lambda problem: str(problem["loc"]))
+
+
+@lru_cache(maxsize=64)
+def _single_names(model: type[BaseModel]) -> frozenset[str]:
+    """Names of the fields that have one name only: params of these need no further look."""
+    return frozenset(str(field[0][0]) for field in _all_places(model) if len(field) == 1)
 
 
 @lru_cache(maxsize=64)

@@ -1,6 +1,6 @@
-"""Clients that are killed (-9) at any moment of a job, and applied again: it is submitted once, and told right.
+"""Clients that are killed (-9) at any place and moment of a job, and applied again: it is submitted once, told right.
 
-CRASHES=50 tries as many moments as that.
+The places are those of `crashing`, all of them. CRASHES=50 tries as many moments as that.
 """
 
 import os
@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ from synapse_spec.plugins.executors.ray.cluster import reach
 
 pytestmark = pytest.mark.ray
 
-CRASHES = int(os.environ.get("CRASHES", "4"))
+CRASHES = int(os.environ.get("CRASHES", "3"))
+HERE = Path(__file__).parents[2]
+AT_ONCE = 3
 ACTIONS = """\
 import time
 from synapse_spec.plugins.decorators import action
@@ -56,9 +59,15 @@ class Project:
         path.write_text(yaml.dump({**head, "spec": spec}))
         return path
 
-    def start(self, path: Path) -> "subprocess.Popen[bytes]":
-        command = [sys.executable, "-m", "synapse_spec", "apply", str(path)]
-        return subprocess.Popen(command, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    def start(self, path: Path, crash_at: str | None = None) -> "subprocess.Popen[bytes]":
+        """An apply; one that is to crash lists the places that it came by."""
+        program = ["synapse_spec"] if crash_at is None else ["tests.cli.crashing", crash_at, str(self.places(path.stem))]
+        command = [sys.executable, "-m", *program, "apply", str(path)]
+        env = os.environ | {"PYTHONPATH": str(HERE)}
+        return subprocess.Popen(command, cwd=self.folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def places(self, name: str) -> Path:
+        return self.folder / f"{name}.places"
 
     def status(self, name: str) -> dict[str, Any]:
         path = self.folder / f"{name}.status.yaml"
@@ -113,3 +122,29 @@ def test_a_client_that_is_killed(project: Project, whole: float, number: int) ->
     again = [project.start(path) for _ in range(clients)]
     assert [apply.wait(60) for apply in again] == [0] * clients
     project.assert_done_once(name)
+
+
+@pytest.mark.timeout(300)
+def test_a_client_that_dies_at_each_place(project: Project, whole: float) -> None:
+    assert project.start(project.spec("none"), crash_at="nowhere").wait(60) == 0
+    places = project.places("none").read_text().splitlines()
+    assert sum("store.py:replace_file" in place and "rename" in place for place in places) == 3  # intent, submit, end
+    assert any(place.startswith("POST /api/jobs/") for place in places)
+
+    def crash(number: int) -> str | None:
+        """What went wrong."""
+        name = f"place-{number}"
+        path = project.spec(name, params={"file": str(project.folder / f"{name}.txt"), "pause": 0})
+        died = project.start(path, crash_at=places[number]).wait(60)
+        if died != -signal.SIGKILL:
+            return f"{places[number]}: the client ended with {died}"
+        again = project.start(path).wait(60)
+        try:
+            assert again == 0
+            project.assert_done_once(name)
+        except AssertionError as error:
+            return f"{places[number]}: {error}"
+        return None
+
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        assert [problem for problem in threads.map(crash, range(len(places))) if problem] == []

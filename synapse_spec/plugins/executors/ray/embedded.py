@@ -234,6 +234,8 @@ def _start(folder: Path, dashboard: bool, cpus: int | None) -> Hold:
         )
     _children.append(process)
     try:
+        if not dashboard:  # for tasks alone, whose driver this process is about to become: it has to wait anyway
+            import ray  # noqa: F401
         _wait_ready(ours, log)
     except BaseException:
         ours.close()

@@ -33,7 +33,6 @@ from synapse_spec.plugins.executors.ray.leftovers import (
     sweep,
 )
 
-_LINGER_SECONDS = 0.3
 _TEMP_DIR_LENGTH = 24
 _JOBS_SECONDS = 1.0
 _ACTORS_SECONDS = 5
@@ -162,8 +161,6 @@ class _Server:
             self._watch(_RECORD_SECONDS if self._head.warm else None)
             if self._head.warm and not record_path(self._folder, dashboard=True).exists():
                 self._head = replace(self._head, warm=False)  # nobody could find it any more
-            return False
-        if self._watch(_LINGER_SECONDS):
             return False
         if self._unfinished():
             self._dismiss()

@@ -1,5 +1,6 @@
 """One actor of the task pool, seen from the driver: its start, its calls, its end. Used by `actor_pool`."""
 
+import pickle
 import threading
 import time
 from collections.abc import Callable
@@ -91,14 +92,15 @@ class Worker:
         try:
             self._await_start(limits, crowded)
             self.calls += 1
-            reference = self.actor.perform.remote(payload | {"number": self.calls})
+            reference = self.actor.perform.remote(pickle.dumps(payload | {"number": self.calls}))
             try:
-                events, outcome = ray.get(reference, timeout=_BRIEF_SECONDS)
+                answer = ray.get(reference, timeout=_BRIEF_SECONDS)
             except ray.exceptions.GetTimeoutError:
                 self._stream(emit, limits)
-                events, outcome = ray.get(reference)
+                answer = ray.get(reference)
         except ray.exceptions.RayError as error:
             raise Ended("WorkerDied", type(error).__name__, _reason(error)) from None
+        events, outcome = pickle.loads(answer)
         _emit_all(events, emit)
         return Outcome.from_wire(outcome)
 
