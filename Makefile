@@ -7,6 +7,8 @@ PYTHON ?=
 PYTHONS := $(or $(PYTHON),python3 python3.12 python3.13 python3.14)
 EXAMPLE := specs/examples/digits
 EDITOR_TESTS := tests/editor
+# Many tests wait for Ray: two at once take half as long, also on two cores. A file's tests stay together, in order.
+TEST_PROCESSES ?= 2
 LANGUAGE_SERVER := $(EDITOR_TESTS)/node_modules/.package-lock.json
 PEERS := $(VENV)/peers/.installed
 
@@ -31,7 +33,7 @@ demo: venv ## run the digits example for real: prepare, train, evaluate, export
 	$(BIN)/synapse status $(EXAMPLE)
 
 test: venv $(LANGUAGE_SERVER) ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 check: venv ## lint, format, types, import floors, exported schemas
 	$(BIN)/ruff check .

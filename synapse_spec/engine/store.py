@@ -154,7 +154,8 @@ class StatusFile:
             replace_file(self.path, text)
         elif not documents:
             self.path.unlink(missing_ok=True)
-        self._state, self._documents, self._texts = _state(self._path), documents, texts
+        self._state, self._documents = _state(self._path), documents
+        self._texts = texts if len(texts) > 1 else {}
         parents = set(map(parent_of, documents))
         self._turned = {name: known for name, known in now.items() if name in parents}
 

@@ -64,7 +64,7 @@ CONVERTED: list[tuple[Any, Any]] = [
     ({1: "a", Level.HIGH: "b", Word.A: "c"}, {"1": "a", "3": "b", "a": "c"}),
     ({np.int64(2): 1}, {"2": 1}),
     ({3, 1, 2}, [1, 2, 3]),
-    (frozenset({"b", "a"}), ["a", "b"]),
+    pytest.param(frozenset({"b", "a"}), ["a", "b"], id="frozenset"),
     (Path("/a/b"), "/a/b"),
     (PureWindowsPath("c:\\a"), "c:\\a"),
     (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
