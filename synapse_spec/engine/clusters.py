@@ -121,7 +121,8 @@ class Clusters:
         with (site := self._site(key)).lock:
             if site.jobs is None:
                 lease = self._lease(key, site, start=start)
-                site.jobs = JobRunner(lease.cluster, lease.folder, environ=self._environ)
+                keep = read_settings(self._workspace.root)[0].keep
+                site.jobs = JobRunner(lease.cluster, lease.folder, environ=self._environ, keep=keep)
             return site.jobs
 
     def _lease(self, key: str | Path | None, site: _Site, *, start: bool) -> "Lease":

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from synapse_spec.spec.quantities import DURATION_PATTERN, seconds
+
 if TYPE_CHECKING:
     from synapse_spec.plugins.yaml import KeyPath, Span
     from synapse_spec.spec.diagnostics import Diagnostic
@@ -83,6 +85,20 @@ SCHEMA: dict[str, Any] = {
             "description": "Ray clusters, by the names that `spec.cluster` has.",
             "additionalProperties": _CLUSTER,
         },
+        "jobs": {
+            "type": "object",
+            "description": "Jobs on clusters that stay.",
+            "properties": {
+                "keep": {
+                    "type": "string",
+                    "pattern": DURATION_PATTERN,
+                    "patternErrorMessage": "must be a duration such as '12h' or '30d'",
+                    "default": "7d",
+                    "description": "How long Ray's record of a job stays after its result has been fetched.",
+                }
+            },
+            "additionalProperties": False,
+        },
         "limits": {
             "type": "object",
             "description": "How much is run at once.",
@@ -109,11 +125,13 @@ class Settings:
         schemas: Folder of exported schemas; absolute.
         clusters: Tables of Ray clusters, as written, by their names; None where the file cannot be used.
         tasks: The most at once on one cluster, or None.
+        keep: How long Ray's records of fetched jobs stay, in seconds.
     """
 
     schemas: Path
     clusters: dict[str, dict[str, Any]] | None = None
     tasks: int | None = None
+    keep: float = 7 * 86400.0
 
 
 def read_settings(root: Path) -> "tuple[Settings, list[Diagnostic]]":
@@ -134,7 +152,8 @@ def read_settings(root: Path) -> "tuple[Settings, list[Diagnostic]]":
     if problems:
         return unknown, problems
     folder = root / content.get("schemas", {}).get("folder", "schemas")
-    return Settings(folder, content.get("clusters", {}), content.get("limits", {}).get("tasks")), []
+    keep = seconds(content.get("jobs", {}).get("keep", "7d"))
+    return Settings(folder, content.get("clusters", {}), content.get("limits", {}).get("tasks"), keep), []
 
 
 def _parse(text: str) -> dict[str, Any]:

@@ -61,7 +61,9 @@ class Project:
 
     def start(self, path: Path, crash_at: str | None = None) -> "subprocess.Popen[bytes]":
         """An apply; one that is to crash lists the places that it came by."""
-        program = ["synapse_spec"] if crash_at is None else ["tests.cli.crashing", crash_at, str(self.places(path.stem))]
+        program = (
+            ["synapse_spec"] if crash_at is None else ["tests.cli.crashing", crash_at, str(self.places(path.stem))]
+        )
         command = [sys.executable, "-m", *program, "apply", str(path)]
         env = os.environ | {"PYTHONPATH": str(HERE)}
         return subprocess.Popen(command, cwd=self.folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

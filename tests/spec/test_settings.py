@@ -39,6 +39,12 @@ def test_the_folder_of_schemas(tmp_path: Path, text: str) -> None:
     assert Catalog(tmp_path).settings.schemas == tmp_path / "a" / "b"
 
 
+def test_how_long_records_of_jobs_stay(tmp_path: Path) -> None:
+    settings, problems = read(tmp_path, '[jobs]\nkeep = "1d12h"\n')
+    assert problems == []
+    assert settings.keep == 36 * 3600
+
+
 @pytest.mark.parametrize(
     ("text", "message", "hint", "place"),
     [
@@ -84,6 +90,12 @@ def test_the_folder_of_schemas(tmp_path: Path, text: str) -> None:
         ),
         ("[limits]\ntask = 2\n", "unknown setting 'task' in [limits]", "did you mean 'tasks'?", (2, 1, 5)),
         ("[limits]\ntasks = 0\n", "limits.tasks: 0 is less than the minimum of 1", "Tasks at once", (2, 1, 6)),
+        (
+            '[jobs]\nkeep = "soon"\n',
+            "jobs.keep: 'soon' must be a duration such as '12h' or '30d'",
+            "How long Ray's record",
+            (2, 1, 5),
+        ),
         ("x = [\n  1,\n]\ny = 1\n", "unknown setting 'x'", "known here: schemas, clusters", (1, 1, 2)),
         ('[schemas]\nfolder = """\nother\n"""\nother = 1', "unknown setting 'other' in [schemas]", "known", (5, 1, 6)),
         ('"\\u0061" = 1\n', "unknown setting 'a'", "known here: schemas, clusters", (1, 1, 2)),

@@ -12,7 +12,10 @@ from synapse_spec.plugins.executors.ray.errors import ClusterUnreachable, JobsAp
 from synapse_spec.plugins.executors.ray.jobs_api import TERMINAL, JobsApi
 
 # For so long they are on the dashboard, for those who look there, and can be adopted by another checkout.
-_KEPT_SECONDS = 7 * 24 * 3600.0
+KEPT_SECONDS = 7 * 24 * 3600.0
+# Ray, which looks once a second, would take one that is deleted at once for a failed one.
+SETTLED_SECONDS = 4.0
+_GONE_SECONDS = 28 * 24 * 3600.0  # after which a cluster that was not used is taken to be gone
 
 
 class Fetched:
@@ -21,11 +24,13 @@ class Fetched:
     Args:
         folder: Where the files are.
         api: The cluster.
+        keep: How old a record may get after it was fetched, in seconds.
     """
 
-    def __init__(self, folder: Path, api: JobsApi) -> None:
+    def __init__(self, folder: Path, api: JobsApi, keep: float) -> None:
         self._folder = folder
         self._api = api
+        self._keep = max(keep, SETTLED_SECONDS)
 
     def note(self, submission_id: str) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -39,7 +44,7 @@ class Fetched:
                     self._drop(path)
 
     def _old(self) -> Iterator[Path]:
-        before = time.time() - _KEPT_SECONDS
+        before = time.time() - self._keep
         for path in self._folder.glob("*"):
             with suppress(OSError):
                 if path.stat().st_mtime < before:
@@ -47,8 +52,8 @@ class Fetched:
 
     def _drop(self, path: Path) -> None:
         elsewhere = path.read_text() != self._api.dashboard
-        if elsewhere and path.stat().st_mtime > time.time() - 4 * _KEPT_SECONDS:
-            return  # its cluster may be used again; if not for a month, it is gone
+        if elsewhere and path.stat().st_mtime > time.time() - self._keep - _GONE_SECONDS:
+            return  # its cluster may be used again
         info = self._api.info(path.name) if not elsewhere else None
         if info is not None and info["status"] in TERMINAL:
             self._api.delete(path.name)

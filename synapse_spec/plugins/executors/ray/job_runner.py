@@ -25,7 +25,7 @@ from synapse_spec.plugins.executors.ray import package, records
 from synapse_spec.plugins.executors.ray.cluster import Cluster, attach, detach
 from synapse_spec.plugins.executors.ray.embedded import Head, is_running, is_warm, write_private
 from synapse_spec.plugins.executors.ray.errors import ClusterUnreachable, JobExists, JobsApiError
-from synapse_spec.plugins.executors.ray.fetched import Fetched
+from synapse_spec.plugins.executors.ray.fetched import KEPT_SECONDS, SETTLED_SECONDS, Fetched
 from synapse_spec.plugins.executors.ray.job_board import JobBoard
 from synapse_spec.plugins.executors.ray.job_follower import NONCE, Follower, nonce_of
 from synapse_spec.plugins.executors.ray.job_logs import LogFile, LogSource, LogStream
@@ -39,7 +39,6 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _ENTRY = "-m synapse_spec.plugins.executors.ray.entry"
 # Seconds between SIGTERM and SIGKILL for a job that is stopped; of Ray's own 3 little is left on a busy machine.
 _GRACE = {"RAY_JOB_STOP_WAIT_TIME_S": "10"}
-_SETTLED_SECONDS = 4.0
 _VERSION_CHECK = (
     """python -c 'import sys; sys.version_info < (3, 12) and """
     """sys.exit("synapse-spec needs Python 3.12 or later on the cluster; this is " + sys.version)'"""
@@ -67,9 +66,17 @@ class JobRunner:
         folder: The embedded cluster's.
         environ: What actions on the embedded cluster find in their environment; by default what is in ours at the
             time of each submit, which may be that of a local run in another thread.
+        keep: Seconds for which Ray's records of jobs stay once they were fetched.
     """
 
-    def __init__(self, cluster: Cluster | None, folder: Path, *, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        cluster: Cluster | None,
+        folder: Path,
+        *,
+        environ: Mapping[str, str] | None = None,
+        keep: float = KEPT_SECONDS,
+    ) -> None:
         if cluster is not None and cluster.dashboard is None:
             raise ClusterUnreachable(f"Ray at {cluster.address} was reached for tasks; jobs need its dashboard")
         self._cluster = cluster
@@ -81,7 +88,7 @@ class JobRunner:
         self._folder = folder.absolute()
         # A cluster that ends with us takes its records along.
         stays = cluster is not None and (not cluster.embedded or is_warm(folder))
-        self._fetched = Fetched(self._folder / "fetched", self._api) if self._api is not None and stays else None
+        self._fetched = Fetched(self._folder / "fetched", self._api, keep) if self._api is not None and stays else None
         self._environ = environ
 
     def submit(self, submission_id: str, invocation: Invocation, options: JobOptions) -> bool:
@@ -219,9 +226,8 @@ class JobRunner:
         """Drop Ray's record too, of a job that has ended."""
         info = self._api.info(submission_id) if self._api is not None else None
         if self._api is not None and info is not None:
-            # Ray, which looks once a second, would take one that is deleted at once for a failed one.
             ended = (info.get("end_time") or 0) / 1000
-            time.sleep(min(max(ended + _SETTLED_SECONDS - time.time(), 0), _SETTLED_SECONDS))
+            time.sleep(min(max(ended + SETTLED_SECONDS - time.time(), 0), SETTLED_SECONDS))
             self._api.delete(submission_id)
         self.forget(submission_id)
 

@@ -281,6 +281,18 @@ def test_records_of_jobs_that_were_fetched_go_when_they_are_old(elsewhere: JobRu
     assert [path.name for path in (tmp_path / "fetched").iterdir()] == [young]
 
 
+def test_how_long_records_of_jobs_stay_is_said(cluster: Cluster, invoke: Invoke, tmp_path: Path) -> None:
+    runner = JobRunner(replace(cluster, embedded=False), tmp_path, keep=0)
+    runner.submit("job-not-kept", invoke("ok"), JobOptions())
+    assert follow(runner, "job-not-kept")[0].ok
+    runner.forget("job-not-kept")
+    runner.close()
+    assert runner.known("job-not-kept"), "Ray would bring it back as a failed one"
+    time.sleep(5)
+    runner.close()
+    assert not runner.known("job-not-kept")
+
+
 def test_a_cluster_that_ends_with_us_leaves_no_note_of_what_was_fetched(jobs: JobRunner, short_folder: Path) -> None:
     jobs.forget("job-die")
     jobs.close()
