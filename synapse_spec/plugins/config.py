@@ -74,7 +74,7 @@ class PluginConfig(BaseModel):
         validation_alias=AliasChoices("supported_data_types", "supported_data_type"),
         description="Kinds of data that it can work on.",
     )
-    supported_annotation_tools: list[str] | None = Field(
+    supported_annotation_tools: dict[str, list[str]] | list[str] | None = Field(
         default=None, description="Annotation tools that it can work with."
     )
     annotation_category: str | None = Field(default=None, description="Category of the annotations that it makes.")

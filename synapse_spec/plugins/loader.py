@@ -80,8 +80,8 @@ def _on_path(root: str) -> Iterator[None]:
             sys.path.remove(root)
 
 
-def load_object(source: PluginSource, entrypoint: str) -> Any:
-    """The object that `module:qualname` (or `module.qualname`) names in the plugin.
+def load_object(source: PluginSource, entrypoint: str, adapt: Callable[[Any, str], Any] | None = None) -> Any:
+    """The object that `module:qualname` (or `module.qualname`) names in the plugin, or what `adapt` makes of it.
 
     Raises:
         PluginLoadError: The module does not import, or has no such name; says where and why.
@@ -100,6 +100,7 @@ def load_object(source: PluginSource, entrypoint: str) -> Any:
                 hint = f"; did you mean {near[0]!r}?" if near else ""
                 place = _shown(file, source)
                 raise PluginLoadError(f"entrypoint {entrypoint!r}: {place} has no {part!r}{hint}") from None
+        thing = adapt(thing, f"{module_name}:{qualname}") if adapt is not None else thing
         _mark(thing, source)
         return thing
 

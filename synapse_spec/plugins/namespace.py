@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
 
+from synapse_spec.plugins import sdk_import
 from synapse_spec.plugins.source import PluginSource
 
 SOURCE_MARK = "__synapse_source__"
@@ -55,6 +56,8 @@ class Namespace:
         """What Python's own finder finds, with a loader that reads no bytecode for the plugin's files."""
         spec = PathFinder.find_spec(name, path, target)
         loader = spec and spec.loader
+        if spec is not None and name == sdk_import.LAZY:
+            return sdk_import.lazily(spec)
         if spec is not None and isinstance(loader, SourceFileLoader) and belongs(loader.path, self.root):
             self.stamps[loader.path] = _stamp(loader.path)
             spec.loader = _PluginLoader(loader.name, loader.path)
