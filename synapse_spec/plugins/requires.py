@@ -10,6 +10,7 @@ import platform
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
+from typing import NamedTuple
 
 from synapse_spec.plugins.config import PluginRequires
 from synapse_spec.plugins.enums import ExecutionMode
@@ -19,48 +20,62 @@ from synapse_spec.plugins.sdk import DISTRIBUTION
 _CUDA_FILE = Path("/usr/local/cuda/version.json")
 
 
+class Unmet(NamedTuple):
+    """What is not met: the key, what is wrong in words, and whether that is certain."""
+
+    key: str
+    words: str
+    certain: bool = True
+
+
+def asked_for(requires: PluginRequires | None) -> dict[str, str]:
+    """The keys that are given; others may stand there too, for other tools."""
+    return requires.model_dump(include=set(PluginRequires.model_fields), exclude_none=True) if requires else {}
+
+
 def demand(requires: PluginRequires | None, mode: ExecutionMode) -> None:
     """Go on only if all is met.
 
     Raises:
         PluginLoadError: Something is not; says what, and what is here.
     """
-    if requires is not None and (problems := [f"requires.{name}: {words}" for name, words in unmet(requires, mode)]):
+    problems = [f"requires.{item.key}: {item.words}" for item in unmet(asked_for(requires), mode) if item.certain]
+    if problems:
         raise PluginLoadError(f"the plugin cannot run here: {'; '.join(problems)}")
 
 
-def unmet(requires: PluginRequires, mode: ExecutionMode) -> Iterator[tuple[str, str]]:
-    """What is not met: the key, and what is wrong, in words.
+def unmet(requires: dict[str, str], mode: ExecutionMode) -> Iterator[Unmet]:
+    """What is not met.
 
-    A plugin that asks for a version of the SDK and none is installed here may not need it; if it does, its code does
-    not load.
+    A plugin that asks for a version of the SDK where none is installed may not need it; if it does, its code does not
+    load. CUDA may be hidden from us in a library that brings its own, so that none is found is not certain.
     """
-    if requires.python is not None:
-        yield from _held("python", requires.python, "Python", platform.python_version())
+    if "python" in requires:
+        yield from _held("python", requires["python"], "Python", platform.python_version())
     if mode is not ExecutionMode.LOCAL:
         return
-    if requires.sdk is not None and (sdk := _installed()) is not None:
-        yield from _held("sdk", requires.sdk, DISTRIBUTION, sdk)
-    if requires.cuda is not None:
-        yield from _held("cuda", requires.cuda, "CUDA", _cuda())
+    if "sdk" in requires and (sdk := _installed()) is not None:
+        yield from _held("sdk", requires["sdk"], DISTRIBUTION, sdk)
+    if "cuda" in requires:
+        yield from _held("cuda", requires["cuda"], "CUDA", _cuda())
 
 
-def _held(key: str, wanted: str, what: str, version: str | None) -> Iterator[tuple[str, str]]:
+def _held(key: str, wanted: str, what: str, version: str | None) -> Iterator[Unmet]:
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
     from packaging.version import InvalidVersion
 
-    text = f"=={wanted}.*" if wanted[:1].isdigit() else wanted
     try:
-        specifiers = SpecifierSet(text)
+        specifiers = SpecifierSet(f"=={wanted}.*" if wanted[:1].isdigit() else wanted)
     except InvalidSpecifier:
-        yield key, f"{wanted!r} is no version specifier, such as '>=1.2,<2'"
+        yield Unmet(key, f"{wanted!r} is no version specifier, such as '>=1.2,<2'")
         return
     try:
         met = version is not None and specifiers.contains(version, prereleases=True)
     except InvalidVersion:
         met = False
     if not met:
-        yield key, f"{what} {wanted} is asked for, and here is {version or 'none'}"
+        found = f"here is {version}" if version is not None else "none is found here"
+        yield Unmet(key, f"{what} {wanted} is asked for, and {found}", version is not None)
 
 
 def _installed() -> str | None:
