@@ -233,6 +233,12 @@ class Asked(dict[str, Any]):
         return super().get(key, default)
 
 
+def fills_params(action: Any, model: type[pydantic.BaseModel]) -> bool:
+    """Whether the model may find a required param elsewhere: that of trainings looks into `hyperparameters`."""
+    validators = model.__pydantic_decorators__.model_validators.values()
+    return owns(action) and any(validator.info.mode != "after" for validator in validators)
+
+
 def problems_without_client(model: type[pydantic.BaseModel], params: Any) -> list[Any]:
     """pydantic's problems with the params, but for those that only the backend could tell: the run finds these."""
     context = Asked()
