@@ -1,9 +1,11 @@
 """run_plugin: one call that finds an action and runs it in a mode."""
 
+import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from synapse_spec.plugins import sdk
+from synapse_spec.plugins import loader, sdk
 from synapse_spec.plugins.action import ActionLike
 from synapse_spec.plugins.context import PluginEnvironment
 from synapse_spec.plugins.discovery import PluginDiscovery
@@ -59,11 +61,18 @@ def _run(plugin_code: str | Path, action: str, params: Any, mode: ExecutionMode,
     if action_cls is None:
         discovery = find_plugin(plugin_code)
         demand(discovery.config.requires, mode)
-        action_cls = discovery.get_action_class(action)
         env = discovery.config.env | env
-    params = to_json({} if params is None else params, "params")
-    execute = _EXECUTE[mode]
-    return execute(action_cls, params, PluginEnvironment(env), options | {"action_name": action})
+        # Once for all that a local run needs of the plugin; what waits for a cluster must not keep others waiting.
+        with loader.active(discovery.source) if mode is ExecutionMode.LOCAL else nullcontext():
+            return _executed(mode, discovery.get_action_class(action), params, env, options | {"action_name": action})
+    return _executed(mode, action_cls, params, env, options | {"action_name": action})
+
+
+def _executed(
+    mode: ExecutionMode, action_cls: ActionLike, params: Any, env: dict[str, str], options: dict[str, Any]
+) -> Any:
+    plain = to_json({} if params is None else params, "params")
+    return _EXECUTE[mode](action_cls, plain, PluginEnvironment(env), options)
 
 
 def find_plugin(plugin_code: str | Path) -> PluginDiscovery:
@@ -74,8 +83,8 @@ def find_plugin(plugin_code: str | Path) -> PluginDiscovery:
     """
     if not str(plugin_code):
         raise PluginNotFoundError("no plugin was named")
-    path = Path(plugin_code).expanduser()
-    if path.exists():
+    path = os.path.expanduser(plugin_code)
+    if os.path.exists(path):
         return PluginDiscovery.from_path(path)
     name = str(plugin_code)
     if not all(part.isidentifier() for part in name.split(".")):
