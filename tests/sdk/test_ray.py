@@ -37,6 +37,7 @@ BY_THEM = ["inference: execute", "typed: a model"]
 THEIRS = """
 import json, sys
 kind, folder, action, params, address = sys.argv[1:]
+sys.path.insert(0, folder)  # where models of results are looked for
 from synapse_sdk.plugins.discovery import PluginDiscovery
 entrypoint = PluginDiscovery.from_path(folder).get_action_entrypoint(action)
 if kind == "task":
@@ -121,7 +122,8 @@ def test_its_own_executors_give_the_same(kind: str, name: str, cluster: Cluster,
     case = next(case for case in CASES if case.id == name)
     address = str(cluster.address if kind == "task" else cluster.dashboard)
     words = [kind, str(case.folder), case.action, json.dumps(case.params), address]
-    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": str(cluster.token)} if cluster.token else {}
+    # The cluster listens on loopback only, which Ray otherwise takes a driver to have left.
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": str(cluster.token), "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", THEIRS, *words],
         env=outcomes.clean_environ() | token,
