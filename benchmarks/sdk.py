@@ -26,7 +26,7 @@ MEMORY_LIMIT = 1 / 2
 KEPT_LIMIT = 16.0
 # Ray itself is most of it, on both sides.
 RAY_LIMIT = 1.0
-RUNS, CALLS = 1000, 200
+RUNS, CALLS, TASKS = 1000, 200, 5
 _ROUNDS = 7
 _RAY_ROUNDS = 3
 
@@ -156,16 +156,17 @@ def measure(*, ray: bool = True) -> Iterator[Share]:
 
 def _on_ray(plugins: dict[str, Path], cache: Path) -> Iterator[Share]:
     """On one warm cluster: ours finds it, as it would the user's own, and the SDK is told where it is."""
-    before = os.environ.get("XDG_CACHE_HOME")
+    before = dict(os.environ)
     os.environ["XDG_CACHE_HOME"] = str(cache)
+    # The SDK's jobs run the Python that is first in the path.
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{before['PATH']}"
     try:
         with reach(None, cache_folder(), dashboard=True) as lease:
             yield from _tasks(plugins, lease.cluster)
             yield from _jobs(plugins, lease.cluster)
     finally:
-        os.environ.pop("XDG_CACHE_HOME")
-        if before is not None:
-            os.environ["XDG_CACHE_HOME"] = before
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def _plugin(folder: Path, package: str) -> Path:
@@ -211,12 +212,19 @@ def _loops(plugins: dict[str, Path]) -> Iterator[Share]:
 def _tasks(plugins: dict[str, Path], cluster: Cluster) -> Iterator[Share]:
     """Calls of a kept executor, on one warm cluster."""
     executor = "ray.task import RayActorExecutor"
-    call = "(lambda run, action: lambda number: run(action, {'number': number}))(RayActorExecutor(OPTIONS).execute, ACTION)"
+    call = "(lambda run, action: lambda n: run(action, {'number': n}))(RayActorExecutor(OPTIONS).execute, ACTION)"
     given = f"ray_address={cluster.address!r}, working_dir=sys.argv[1]"
     peer = _loop(plugins["synapse_sdk"], "synapse_sdk", executor, call.replace("OPTIONS", given), CALLS, cluster)
     for package, _ in _limits():
         ours = _loop(plugins[package], "synapse_spec", executor, call.replace("OPTIONS", ""), CALLS)
         what = f"{CALLS} task calls of a kept executor, plugin of {package}"
+        yield from _compared(what, ours, peer, {"s": ("printed", RAY_LIMIT)}, _RAY_ROUNDS)
+    call = "lambda n: run_plugin(sys.argv[1], 'double', {'number': n}, mode='task'OPTIONS)"
+    given = f", {given}"
+    peer = _loop(plugins["synapse_sdk"], "synapse_sdk", executor, call.replace("OPTIONS", given), TASKS, cluster)
+    for package, _ in _limits():
+        ours = _loop(plugins[package], "synapse_spec", executor, call.replace("OPTIONS", ""), TASKS)
+        what = f"{TASKS} calls of run_plugin in task mode, plugin of {package}"
         yield from _compared(what, ours, peer, {"s": ("printed", RAY_LIMIT)}, _RAY_ROUNDS)
 
 
@@ -226,7 +234,7 @@ def _jobs(plugins: dict[str, Path], cluster: Cluster) -> Iterator[Share]:
         "package": "synapse_sdk",
         "module": "jobs_api",
         "executor": "RayJobsApiExecutor",
-        "options": f"dashboard_address={cluster.dashboard!r}, working_dir='.'",
+        "options": f"env={{}}, dashboard_address={cluster.dashboard!r}, working_dir='.'",
     }
     ours = {
         "package": "synapse_spec",
