@@ -29,8 +29,8 @@ help: ## list these commands
 venv: $(STAMP) ## make or refresh .venv
 
 demo: venv ## run the digits example for real: prepare, train, evaluate, export
-	$(BIN)/synapse apply $(EXAMPLE)
-	$(BIN)/synapse status $(EXAMPLE)
+	$(BIN)/synapse-spec apply $(EXAMPLE)
+	$(BIN)/synapse-spec status $(EXAMPLE)
 
 test: venv $(LANGUAGE_SERVER) ## run the tests
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
@@ -40,7 +40,7 @@ check: venv ## lint, format, types, import floors, exported schemas
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/synapse schema check specs/examples
+	$(BIN)/synapse-spec schema check specs/examples
 
 fuzz: venv ## try 200,000 broken files; FUZZ_EXAMPLES=N tries N
 	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-200000} $(BIN)/python -m pytest --timeout 0 tests/spec/test_fuzz.py

@@ -3,8 +3,9 @@
 import sys
 from collections.abc import Iterator
 
-from benchmarks import noop_apply, plan, ray_jobs, ray_tasks, validate, version
+from benchmarks import noop_apply, plan, ray_jobs, ray_tasks, sdk, validate, version
 from benchmarks.paired import Ratio
+from benchmarks.sdk import Share
 from benchmarks.validate import Memory
 
 
@@ -19,13 +20,14 @@ def main() -> int:
     return 0 if all(held) else 1
 
 
-def _measured() -> Iterator[Ratio | Memory]:
+def _measured() -> Iterator[Ratio | Memory | Share]:
     yield version.measure()
     yield noop_apply.measure()
     yield from validate.measure()
     yield from plan.measure()
     yield from ray_tasks.measure()
     yield ray_jobs.measure()
+    yield from sdk.measure()
 
 
 if __name__ == "__main__":

@@ -85,7 +85,8 @@ def _check_due(session: Session, plan: "Plan") -> None:
             continue
         found = check_model(entry.run, session.catalog)
         # What a task or job imports need not be installed here, where its schemas are known.
-        problems += [item for item in found if item.code != "SS204" or entry.mode is ExecutionMode.LOCAL]
+        absent = ("SS204", "SS207") if entry.mode is not ExecutionMode.LOCAL else ()
+        problems += [item for item in found if item.code not in absent]
         for error in missing_secrets(entry.run):
             problems.append(diagnose(entry.run, "SS305", str(error), ("spec", "env", error.name)))
     if problems:

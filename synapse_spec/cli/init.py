@@ -28,7 +28,7 @@ def command(plugin: str, action: str, name: str | None, target: Path | None, mod
     from synapse_spec.spec.describe import required_names
     from synapse_spec.spec.scaffold import NewRun, run_name, scaffold
 
-    _check(name, target)
+    check(name, target)
     with only_ours_on_stdout():
         found = Plugin.named(plugin)
         facts = found.action(action)
@@ -46,13 +46,14 @@ def command(plugin: str, action: str, name: str | None, target: Path | None, mod
     if target is None:
         click.echo(text, nl=False)
     else:
-        _write(target, text)
+        write(target, text)
         required = required_names(facts.params)
         say(f"wrote {target}" + (f"; fill in {', '.join(required)}" if required else "; it is valid as it is"))
     return OK
 
 
-def _check(name: str | None, target: Path | None) -> None:
+def check(name: str | None, target: Path | None) -> None:
+    """Raises UsageError where a run may not have that name, or a new spec may not be there."""
     from synapse_spec.spec.envelope import RUN
 
     rule = RUN["properties"]["metadata"]["properties"]["name"]
@@ -82,7 +83,7 @@ def _modeline(folder: Path) -> str | None:
     return Path(os.path.relpath(schema, folder)).as_posix() if schema.is_file() else None
 
 
-def _write(target: Path, text: str) -> None:
+def write(target: Path, text: str) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("x", encoding="utf-8") as file:
         file.write(text)

@@ -1,5 +1,6 @@
 """The program: its verbs and its exit. A verb's module is imported only when that verb is used."""
 
+import os
 import sys
 from importlib import import_module
 from typing import Any
@@ -23,6 +24,7 @@ VERBS = {
     "run": ("run", "Run one action of a plugin, without a spec."),
     "inspect": ("inspect", "Show what a plugin offers."),
     "init": ("init", "Write a new spec, with what is known of each param."),
+    "import-sdk-run": ("import_sdk_run", "Turn a run of synapse-sdk's command line into a spec."),
     "explain": ("explain", "Explain a diagnostic, an action, a param, a field."),
     "set": ("set", "Change values in a spec, and keep its comments and layout."),
     "schema": ("schema", "Export JSON Schemas, or check that they are fresh."),
@@ -79,21 +81,18 @@ class Program(click.Group):
 @click.pass_context
 def program(ctx: click.Context, color: bool | None) -> None:
     """Run plugin actions declaratively: validate run specs, run what is due, write what happened beside the spec."""
-    import os
-
     # NO_COLOR: https://no-color.org, any value that is not empty.
     ctx.color = color if color is not None else (False if os.environ.get("NO_COLOR") else None)
 
 
 def main() -> None:
     _open_what_is_closed()
-    program(prog_name="synapse")
+    own = os.path.basename(sys.argv[0]).partition(".")[0]
+    program(prog_name=own if own == "synapse-spec" else "synapse")  # another package may own the first name
 
 
 def _open_what_is_closed() -> None:
     """Started with a standard stream closed (`>&-`), the next file we open would stand in for it."""
-    import os
-
     descriptor = os.open(os.devnull, os.O_RDWR)
     while descriptor <= 2:
         descriptor = os.open(os.devnull, os.O_RDWR)

@@ -56,11 +56,13 @@ def _perform(plugin: str, action: str, params: dict[str, Any], mode: ExecutionMo
 def _perform_job(plugin: str, action: str, params: dict[str, Any], _: ExecutionMode, options: dict[str, Any]) -> Any:
     from synapse_spec.plugins.errors import ExecutionError
     from synapse_spec.plugins.executors.ray.job import RayJobExecutor
+    from synapse_spec.plugins.requires import demand
     from synapse_spec.plugins.runner import find_plugin
 
     discovery = find_plugin(plugin)
+    demand(discovery.config.requires, ExecutionMode.JOB)
     executor = RayJobExecutor(**(options | {"env": discovery.config.env | options["env"]}))
-    job = executor.submit(discovery.get_action_class(action), params)
+    job = executor.submit(discovery.get_action_class(action), params, action_name=action)
     say(f"job {job}")
     try:
         for line in executor.stream_logs(job):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, get_args, get_origin
 
 from pydantic import BaseModel
 
+from synapse_spec.plugins import sdk
 from synapse_spec.plugins.enums import PluginCategory
 
 if TYPE_CHECKING:
@@ -89,8 +90,8 @@ class BaseAction[P: BaseModel](ABC):
 
 
 def is_class_action(thing: object) -> bool:
-    """A concrete BaseAction subclass; abstract ones are bases for others."""
-    is_action = isinstance(thing, type) and issubclass(thing, BaseAction)
+    """A concrete BaseAction subclass, ours or synapse-sdk's; abstract ones are bases for others."""
+    is_action = (isinstance(thing, type) and issubclass(thing, BaseAction)) or sdk.is_class(thing)
     return is_action and not getattr(thing, "__abstractmethods__", None)
 
 
@@ -104,7 +105,8 @@ def params_model_of(action: ActionLike) -> type[BaseModel] | None:
 
 
 def result_model_of(action: ActionLike) -> type[BaseModel] | None:
-    return getattr(action, "_action_result" if is_function_action(action) else "result_model", None)
+    model = getattr(action, "_action_result" if is_function_action(action) else "result_model", None)
+    return None if sdk.declares_nothing(model) else model
 
 
 def description_of(action: ActionLike) -> str:

@@ -1,5 +1,6 @@
 """config.yaml as models: what a plugin says of itself. Read by discovery."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ class PluginConfig(BaseModel):
         validation_alias=AliasChoices("supported_data_types", "supported_data_type"),
         description="Kinds of data that it can work on.",
     )
-    supported_annotation_tools: list[str] | None = Field(
+    supported_annotation_tools: dict[str, list[str]] | list[str] | None = Field(
         default=None, description="Annotation tools that it can work with."
     )
     annotation_category: str | None = Field(default=None, description="Category of the annotations that it makes.")
@@ -139,6 +140,10 @@ def text_of(value: Any) -> str:
     return "" if value is None else str(value)
 
 
+_known: dict[Path, tuple[tuple[int, ...], PluginConfig]] = {}
+_SETTLED_NS = 1_000_000_000
+
+
 def read_config(path: Path) -> PluginConfig:
     """The config at `path`.
 
@@ -147,9 +152,25 @@ def read_config(path: Path) -> PluginConfig:
             {path, line, column}.
     """
     try:
+        state = _state(path)
+        known = _known.get(path)
+        if known is not None and known[0] == state:
+            return known[1].model_copy()
         data = path.read_bytes()
     except OSError as error:
         raise PluginConfigError(f"{path} cannot be read: {error.strerror}", _place(path)) from None
+    config = _parsed(path, data)
+    if time.time_ns() - state[0] > _SETTLED_NS:  # an edit within one tick of the clock would not show
+        _known[path] = state, config
+    return config.model_copy()
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    info = path.stat()
+    return (info.st_ctime_ns, info.st_mtime_ns, info.st_size, info.st_ino)
+
+
+def _parsed(path: Path, data: bytes) -> PluginConfig:
     try:
         documents = yaml.parse(data, yaml.MAX_VALUES)
     except yaml.YamlError as error:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from synapse_spec.plugins import loader
+from synapse_spec.plugins import loader, sdk
 from synapse_spec.plugins.action import (
     ActionLike,
     description_of,
@@ -227,7 +227,7 @@ def _actions_in(module: ModuleType, *, all_names: bool = False) -> dict[str, tup
     for attribute, thing in vars(module).items():
         if attribute.startswith("_") or not (is_class_action(thing) or is_function_action(thing)):
             continue
-        if not all_names and thing.__module__ != module.__name__:
+        if thing.__module__ != module.__name__ and (not all_names or sdk.is_of_package(thing)):
             continue
         name, entrypoint = _own_name(thing) or attribute, f"{module.__name__}:{attribute}"
         first, same = actions.setdefault(name, (entrypoint, thing))

@@ -15,7 +15,7 @@ from typing import Any
 
 import pydantic
 
-from synapse_spec.plugins import loader
+from synapse_spec.plugins import loader, sdk
 from synapse_spec.plugins.action import (
     ActionLike,
     call,
@@ -112,15 +112,20 @@ def check_params(action: ActionLike, params: Any) -> None:
     if model is None:
         return
     problems = unknown_params(model, params)
+    problems += [
+        {"loc": list(item["loc"]), "message": item["msg"], "input": item["input"]}
+        for item in (sdk.problems_without_client if sdk.owns(action) else _model_problems)(model, params)
+    ]
+    if problems:
+        raise ValidationError(_listed("params", problems), problems)
+
+
+def _model_problems(model: type[pydantic.BaseModel], params: dict[str, Any]) -> list[Any]:
     try:
         model.model_validate(params, context={"client": None})
     except pydantic.ValidationError as error:
-        problems += [
-            {"loc": list(item["loc"]), "message": item["msg"], "input": item["input"]}
-            for item in error.errors(include_url=False, include_context=False)
-        ]
-    if problems:
-        raise ValidationError(_listed("params", problems), problems)
+        return list(error.errors(include_url=False, include_context=False))
+    return []
 
 
 def load_action(source: PluginSource | None, entrypoint: str) -> ActionLike:
@@ -132,7 +137,7 @@ def load_action(source: PluginSource | None, entrypoint: str) -> ActionLike:
     if source is None:
         raise PluginLoadError(f"no plugin folder is known for {entrypoint!r}")
     with loader.active(source):
-        thing = loader.load_object(source, entrypoint)
+        thing = loader.load_object(source, entrypoint, sdk.adapted)
         if not (is_class_action(thing) or is_function_action(thing)):
             raise PluginLoadError(
                 f"entrypoint {entrypoint!r} is neither a BaseAction subclass with execute() nor an @action function"
@@ -166,6 +171,7 @@ def error_info(error: BaseException, source: PluginSource | None) -> ErrorInfo:
     start = loader.own_part(trace, lambda file: _is_plugins(file, source))
     shown = traceback.TracebackException(type(error), error, start or trace)  # survives an error whose str() fails
     message = f"the action called sys.exit({error.code!r})" if isinstance(error, SystemExit) else str(shown)
+    message += sdk.advice(error)
     return ErrorInfo(type(error).__name__, storable(message), storable("".join(shown.format())))
 
 
@@ -192,9 +198,19 @@ def _run(invocation: Invocation, ctx: RuntimeContext, action: ActionLike | None)
             check_params(action, invocation.params)
         except ValidationError as error:
             raise _Refused("InvalidParams", error.message) from None
-        with _no_second_self():
-            raw = call(action, invocation.params, ctx)
-        return _checked_result(action, raw)
+        return _checked_result(action, _called(action, invocation, ctx))
+
+
+def _called(action: ActionLike, invocation: Invocation, ctx: RuntimeContext) -> Any:
+    try:
+        with sdk.context_for(action, ctx, invocation.action) as given, _no_second_self():
+            return call(action, sdk.params_for(action, invocation.params), given)
+    except pydantic.ValidationError as error:
+        problems = sdk.refused_params(action, error)
+        if problems is None:
+            raise
+        listed = [{"loc": item["loc"], "message": item["msg"]} for item in problems]
+        raise _Refused("InvalidParams", _listed("params", listed) + sdk.advice(error)) from None
 
 
 @contextmanager
@@ -219,9 +235,8 @@ def _no_second_self() -> Iterator[None]:
 def _checked_result(action: ActionLike, raw: Any) -> Any:
     model = result_model_of(action)
     try:
-        if model is not None:
-            raw = model.model_validate(raw)
-        return to_json(raw)
+        validated = raw if model is None else model.model_validate(raw)
+        return to_json(sdk.result_as_returned(action, raw, validated))
     except pydantic.ValidationError as error:
         problems = [
             {"loc": list(item["loc"]), "message": item["msg"]}

@@ -15,6 +15,7 @@ from difflib import get_close_matches
 from types import ModuleType, TracebackType
 from typing import Any
 
+from synapse_spec.plugins import sdk
 from synapse_spec.plugins.errors import PluginLoadError
 from synapse_spec.plugins.namespace import SOURCE_MARK, Namespace, belongs, namespace_of
 from synapse_spec.plugins.process_state import ProcessState
@@ -80,8 +81,8 @@ def _on_path(root: str) -> Iterator[None]:
             sys.path.remove(root)
 
 
-def load_object(source: PluginSource, entrypoint: str) -> Any:
-    """The object that `module:qualname` (or `module.qualname`) names in the plugin.
+def load_object(source: PluginSource, entrypoint: str, adapt: Callable[[Any, str], Any] | None = None) -> Any:
+    """The object that `module:qualname` (or `module.qualname`) names in the plugin, or what `adapt` makes of it.
 
     Raises:
         PluginLoadError: The module does not import, or has no such name; says where and why.
@@ -100,6 +101,7 @@ def load_object(source: PluginSource, entrypoint: str) -> Any:
                 hint = f"; did you mean {near[0]!r}?" if near else ""
                 place = _shown(file, source)
                 raise PluginLoadError(f"entrypoint {entrypoint!r}: {place} has no {part!r}{hint}") from None
+        thing = adapt(thing, f"{module_name}:{qualname}") if adapt is not None else thing
         _mark(thing, source)
         return thing
 
@@ -158,13 +160,17 @@ def _load_error(source: PluginSource, name: str, error: BaseException) -> Plugin
         file, line, text = error.filename, error.lineno, error.msg
     cause = f"{type(error).__name__}: {text}"
     place = f" at {_shown(file, source)}:{line}" if file else ""
+    missing = error.name if isinstance(error, ModuleNotFoundError) else None
     details = {
         "file": file,
         "line": line,
         "cause": cause,
         "traceback": "".join(shown.format()),
-        "missing": error.name if isinstance(error, ModuleNotFoundError) else None,
+        "missing": missing,
     }
+    if missing == sdk.PACKAGE:
+        way = f"pip install {sdk.DISTRIBUTION}" + (f" (it is imported{place})" if place else "")
+        return PluginLoadError(f"the plugin needs {sdk.DISTRIBUTION}, which is not installed: {way}", details)
     first = cause.partition("\n")[0]
     return PluginLoadError(f"module {name!r} of the plugin does not import{place}: {first}", details)
 

@@ -10,10 +10,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from itertools import takewhile
 from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
 
+from synapse_spec.plugins import sdk_import
 from synapse_spec.plugins.source import PluginSource
 
 SOURCE_MARK = "__synapse_source__"
@@ -32,7 +34,7 @@ class Namespace:
         names: Top-level names that are the plugin's own; portions are those of folders without `__init__.py`.
         modules: Its modules, here while it is not active.
         stamps: The state of their files just before they were read.
-        foreign: Names in sys.modules that are not its own.
+        last: The name that came last into sys.modules before its own did: what stands before it is others'.
         path_before, path_after: What its code added to sys.path, before and after its own root.
     """
 
@@ -41,7 +43,7 @@ class Namespace:
     portions: frozenset[str]
     modules: dict[str, ModuleType] = field(default_factory=dict)
     stamps: dict[str, Stamp] = field(default_factory=dict)
-    foreign: set[str] = field(default_factory=set)
+    last: str | None = None
     path_before: list[str] = field(default_factory=list)
     path_after: list[str] = field(default_factory=list)
 
@@ -55,6 +57,8 @@ class Namespace:
         """What Python's own finder finds, with a loader that reads no bytecode for the plugin's files."""
         spec = PathFinder.find_spec(name, path, target)
         loader = spec and spec.loader
+        if spec is not None and name == sdk_import.LAZY:
+            return sdk_import.lazily(spec)
         if spec is not None and isinstance(loader, SourceFileLoader) and belongs(loader.path, self.root):
             self.stamps[loader.path] = _stamp(loader.path)
             spec.loader = _PluginLoader(loader.name, loader.path)
@@ -75,7 +79,7 @@ class Namespace:
 
     def install(self) -> None:
         """Let imports find its modules."""
-        self.foreign = set(sys.modules)
+        self.last = next(reversed(sys.modules), None)
         sys.modules.update(self.modules)
         sys.meta_path.insert(sys.meta_path.index(PathFinder) if PathFinder in sys.meta_path else 0, self)
 
@@ -83,7 +87,8 @@ class Namespace:
         """Take its modules out of sys.modules, those that were imported meanwhile too."""
         sys.meta_path.remove(self)
         # First all, then out: a namespace package's path asks for its parent in sys.modules.
-        self.modules = {name: sys.modules[name] for name in sys.modules.keys() - self.foreign if self._owns(name)}
+        come = takewhile(lambda name: name != self.last, reversed(sys.modules))
+        self.modules = {name: sys.modules[name] for name in list(come) if self._owns(name)}
         for name in self.modules:
             del sys.modules[name]
 

@@ -13,7 +13,7 @@ MOST_FILES = 2000
 _MOST_FOLDERS = 5000
 _NOT_SCANNED = frozenset({"__pycache__", "tests", "test", "node_modules", "build", "dist"})
 _RUNTIMES = frozenset({"synapse_spec", "synapse_sdk"})
-_MARKS = frozenset({"BaseAction", "action"})
+_MARKS = re.compile(r"\w*Action|action")  # synapse_sdk has BaseTrainAction and its like too
 _MENTIONS_RUNTIME = re.compile(rb"\b(" + "|".join(_RUNTIMES).encode() + rb")\b")
 
 
@@ -53,7 +53,7 @@ def action_modules(folder: Path) -> list[str]:
 
 def _is_mark(origin: str, known: set[str]) -> bool:
     package, _, name = origin.partition(".")
-    return origin in known or (package in _RUNTIMES and name.rpartition(".")[2] in _MARKS)
+    return origin in known or (package in _RUNTIMES and _MARKS.fullmatch(name.rpartition(".")[2]) is not None)
 
 
 def _python_files(folder: Path) -> Iterator[tuple[Path, str]]:

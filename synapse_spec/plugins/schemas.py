@@ -6,6 +6,7 @@ from pydantic import BaseModel
 from pydantic.errors import PydanticInvalidForJsonSchema
 from pydantic_core import PydanticOmit
 
+from synapse_spec.plugins import sdk
 from synapse_spec.plugins.action import ActionLike, description_of, params_model_of, result_model_of
 from synapse_spec.plugins.errors import PluginLoadError
 from synapse_spec.plugins.schema_completeness import says_all
@@ -37,7 +38,12 @@ def params_schema(action: ActionLike) -> dict[str, Any]:
         PluginLoadError: A param is required that YAML has no values for.
     """
     model = params_model_of(action)
-    return {"type": "object"} if model is None else _schema_of(model, "validation")
+    if model is None:
+        return {"type": "object"}
+    schema = _schema_of(model, "validation")
+    if sdk.fills_params(action, model):
+        schema.pop("required", None)
+    return schema
 
 
 def result_schema(action: ActionLike) -> dict[str, Any] | None:

@@ -159,6 +159,7 @@ class Catalog:
         cached = self._cached(source, state)
         if cached is not None:
             return cached
+        from synapse_spec.plugins.requires import asked_for
         from synapse_spec.spec.config_checks import misspelt_keys
 
         discovery = self._discover(source)
@@ -172,6 +173,7 @@ class Catalog:
             entrypoints={name: discovery.get_action_entrypoint(name) for name in discovery.list_actions()},
             state=state,
             notes=misspelt_keys(source, config),
+            requires=asked_for(config.requires),
         )
 
     def _discover(self, source: PluginSource) -> Any:

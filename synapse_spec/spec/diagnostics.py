@@ -33,6 +33,8 @@ CODES = {
     "SS204": "the plugin's code does not load",
     "SS205": "there is no fresh exported schema",
     "SS206": "a key of the plugin's config.yaml may be misspelt",
+    "SS207": "the plugin needs synapse-sdk, which is not installed",
+    "SS208": "the plugin asks for versions that are not here",
     "SS301": "a reference is not well formed",
     "SS302": "a reference names nothing that exists",
     "SS303": "runs depend on each other in a circle",

@@ -8,7 +8,7 @@ from synapse_spec.plugins.source import PluginSource
 
 # Fields of a plugin's config that say what it needs to run.
 NEEDS = ("runtime_env", "package_manager", "package_manager_options", "wheels_dir")
-_KEPT = ("code", "version", "env", *NEEDS, "entrypoints", "notes")
+_KEPT = ("code", "version", "env", *NEEDS, "entrypoints", "notes", "requires")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class PluginFacts:
     package_manager: str = "pip"
     package_manager_options: list[str] = field(default_factory=list)
     wheels_dir: str = "wheels"
+    requires: dict[str, str] = field(default_factory=dict)
 
     def to_stored(self) -> dict[str, Any]:
         """As JSON may hold it, without its source and state."""

@@ -2,11 +2,12 @@
 
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synapse_spec.plugins import yaml
+from synapse_spec.plugins import sdk, yaml
 from synapse_spec.plugins.errors import (
     ActionNotFoundError,
     PluginConfigError,
@@ -14,7 +15,7 @@ from synapse_spec.plugins.errors import (
     PluginLoadError,
     PluginNotFoundError,
 )
-from synapse_spec.plugins.source import CONFIG_NAME
+from synapse_spec.plugins.source import CONFIG_NAME, PluginSource
 from synapse_spec.spec import syntax
 from synapse_spec.spec.catalog import SchemasNotFresh
 from synapse_spec.spec.diagnostics import Diagnostic
@@ -39,11 +40,26 @@ def plugin_problem(run: Run, error: PluginError) -> Diagnostic:
             return _no_folder(run, run.plugin.path)
         case PluginNotFoundError():
             return diagnose(run, "SS201", error.message, ("spec", "plugin", "module"))
+        case PluginLoadError() if details.get("missing") == sdk.PACKAGE:
+            hint = f"pip install {sdk.DISTRIBUTION}, or export the schemas where it is installed"
+            return diagnose(run, "SS207", error.message, ("spec", "action"), hint=hint)
         case PluginLoadError():
             return _misnamed(run) or _not_loaded(run, error.message, details)
         case SchemasNotFresh():
             return diagnose(run, "SS205", error.message, ("spec", "action"), hint="run 'synapse schema export'")
     raise error
+
+
+def unmet_requirements(run: Run, source: PluginSource, requires: dict[str, str]) -> Iterator[Diagnostic]:
+    """What the plugin's config asks for and is not here, at its place there."""
+    from synapse_spec.plugins.requires import unmet
+
+    for item in unmet(requires, run.mode):
+        span = yaml.locate(source.config_path.read_bytes(), 0, ("requires", item.key))
+        severity = "error" if item.certain else "warning"
+        hint = "install what it asks for, or change what it asks for"
+        message = f"requires.{item.key}: {item.words}"
+        yield Diagnostic("SS208", message, _shown(source.config_path), span, hint, severity=severity)
 
 
 def _bad_config(message: str, path: str, line: int = 1, column: int = 1, **_: Any) -> Diagnostic:

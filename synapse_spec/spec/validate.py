@@ -15,6 +15,7 @@ from synapse_spec.spec import graph, matrix_checks, references, yaml11
 from synapse_spec.spec.catalog import Catalog
 from synapse_spec.spec.check import MOST_PROBLEMS, Checker, Problem, dotted
 from synapse_spec.spec.diagnostics import Diagnostic, at_most
+from synapse_spec.spec.facts import PluginFacts
 from synapse_spec.spec.load import Loaded, diagnose, load_each, slim, whole
 from synapse_spec.spec.model import PluginRef, Run, SpecFile
 from synapse_spec.spec.paths import first_file
@@ -203,6 +204,11 @@ def _unknown_cluster(run: Run, catalog: Catalog) -> Iterator[Diagnostic]:
 
 def _against_plugin(run: Run, catalog: Catalog, checkers: dict[tuple[PluginRef, str], Checker]) -> Iterator[Diagnostic]:
     try:
+        plugin = catalog.plugin(run.plugin)
+        if plugin.requires and (found := _unmet(run, plugin)):
+            yield from found
+            if any(item.severity == "error" for item in found):  # its code might not even load
+                return
         facts = catalog.action(run.plugin, run.action)
     except PluginError as error:
         yield _plugin_problem(run, error)
@@ -217,6 +223,12 @@ def _against_plugin(run: Run, catalog: Catalog, checkers: dict[tuple[PluginRef, 
         return
     for problem in checkers[key].problems(run.params):
         yield _param_problem(run, problem, label)
+
+
+def _unmet(run: Run, plugin: PluginFacts) -> list[Diagnostic]:
+    from synapse_spec.spec.plugin_checks import unmet_requirements
+
+    return list(unmet_requirements(run, plugin.source, plugin.requires))
 
 
 def _param_problem(run: Run, problem: Problem, label: str) -> Diagnostic:

@@ -44,7 +44,7 @@ class RuntimeContext:
         self, event: str, data: dict[str, Any], file: str | None = None, level: LogLevel | str = LogLevel.INFO
     ) -> None:
         """Record a structured entry; `data` must be JSON-compatible, other values are shown as text."""
-        self.logger.emit(Log(event, _plain(data), file, str(level)))
+        self.logger.emit(Log(event, plain(data), file, str(level)))
 
     def set_progress(self, current: int, total: int, step: str | None = None) -> None:
         """Report `current` of `total` units done; total 0 (an empty data set) is fine."""
@@ -52,7 +52,7 @@ class RuntimeContext:
 
     def set_metrics(self, value: dict[str, Any], step: str) -> None:
         """Report values measured in `step`; the last ones of each step are kept in the status."""
-        self.logger.emit(Metrics(_plain(value), step))
+        self.logger.emit(Metrics(plain(value), step))
 
     def log_message(
         self,
@@ -78,7 +78,7 @@ class RuntimeContext:
 
     def log_metric(self, category: str, key: str, value: float | int, **metrics: Any) -> None:
         """Report one metric of `category`, such as ("train", "loss", 0.5), with others beside it."""
-        self.logger.emit(Metrics(_plain({key: value, **metrics}), category))
+        self.logger.emit(Metrics(plain({key: value, **metrics}), category))
 
     def log_dev_event(self, message: str, data: dict[str, Any] | None = None) -> None:
         """Record something for the plugin's developers."""
@@ -93,13 +93,13 @@ def _in_language(texts: dict[str, str], language: str | None) -> str:
     return texts.get(language or "en") or texts.get("en") or next(iter(texts.values()), "")
 
 
-def _plain(value: Any, depth: int = 0) -> Any:
+def plain(value: Any, depth: int = 0) -> Any:
     """`value` with everything JSON-compatible: events cross process borders, and a metric must not end a run."""
     if depth > _MAX_DEPTH:
         return "…"
     match value:
         case enum.Enum():
-            return _plain(value.value, depth + 1)
+            return plain(value.value, depth + 1)
         case None | bool():
             return value
         case str():
@@ -109,10 +109,10 @@ def _plain(value: Any, depth: int = 0) -> Any:
         case float():
             return float(value) if math.isfinite(value) else str(float(value))
         case dict():
-            return {storable(str(key)): _plain(item, depth + 1) for key, item in value.items()}
+            return {storable(str(key)): plain(item, depth + 1) for key, item in value.items()}
         case list() | tuple():
-            return [_plain(item, depth + 1) for item in value]
+            return [plain(item, depth + 1) for item in value]
     try:
-        return _plain(value.item(), depth + 1)  # numpy's and torch's scalars
+        return plain(value.item(), depth + 1)  # numpy's and torch's scalars
     except (AttributeError, TypeError, ValueError, RuntimeError):
         return storable(str(value))

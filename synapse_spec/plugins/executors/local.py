@@ -34,12 +34,17 @@ class LocalExecutor:
     def execute(self, action_cls: ActionLike, params: dict[str, Any], **kwargs: Any) -> Any:
         """Run the action and give its result as JSON-compatible data.
 
+        Args:
+            action_cls: The action.
+            params: For it.
+            **kwargs: `action_name`, its name in the plugin's config; the class's or function's by default.
+
         Raises:
             ValidationError: The params or the result do not fit.
             ExecutionError: The action failed; the original exception's type, message and traceback are in `details`.
         """
         source, entrypoint = source_of(action_cls), entrypoint_of(action_cls)
-        name = entrypoint.rpartition(":")[2]
+        name = kwargs.get("action_name") or entrypoint.rpartition(":")[2]
         invocation = Invocation(source, name, entrypoint, params, self._env, self._job_id, self._working_dir)
         outcome = perform(invocation, ContextLogger().emit, action=action_cls)
         if outcome.reason == "InvalidParams":

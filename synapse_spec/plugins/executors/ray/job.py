@@ -63,13 +63,21 @@ class RayJobExecutor:
         self._working_dir = folder_of(working_dir)
         self._job_id = job_id
 
-    def submit(self, action_cls: ActionLike | str, params: dict[str, Any], *, job_id: str | None = None) -> str:
+    def submit(
+        self,
+        action_cls: ActionLike | str,
+        params: dict[str, Any],
+        *,
+        job_id: str | None = None,
+        action_name: str | None = None,
+    ) -> str:
         """Start the action as a job.
 
         Args:
             action_cls: The action, or its entrypoint `module:Class` in `working_dir`.
             params: Validated before anything is started.
             job_id: Its id; one that exists already is not started again.
+            action_name: The action's name in the plugin's config; by default the class's or function's.
 
         Returns:
             The job's id.
@@ -80,6 +88,7 @@ class RayJobExecutor:
         """
         chosen = job_id or self._job_id or f"synapse-{uuid.uuid4().hex[:16]}"
         invocation = invocation_of(action_cls, params, self._env, chosen, self._working_dir)
+        invocation = replace(invocation, action=action_name or invocation.action)
         options = replace(self._options, runtime_env=of_source(invocation.source, self._options.runtime_env))
         with self._runner(start=True) as runner:
             runner.submit(chosen, invocation, options)

@@ -64,12 +64,16 @@ class RayActorExecutor:
     def execute(self, action_cls: ActionLike | str, params: dict[str, Any], **kwargs: Any) -> Any:
         """Run the action (or its entrypoint `module:Class` in `working_dir`); its result as JSON-compatible data.
 
+        `action_name` is its name in the plugin's config; by default the class's or function's.
+
         Raises:
             ValidationError: The params (found before anything is started) or the result do not fit.
             ExecutionError: The action failed, or its worker died; `details` has type, message and traceback.
             ClusterUnreachable: There is no cluster.
         """
-        return self._run(self._invocation(action_cls, params), threading.Event())
+        invocation = self._invocation(action_cls, params)
+        named = replace(invocation, action=kwargs.get("action_name") or invocation.action)
+        return self._run(named, threading.Event())
 
     def map(self, action_cls: ActionLike | str, params_list: Iterable[dict[str, Any]]) -> list[Any]:
         """Run the action with each of the params, on up to `num_actors` at once; the results in the same order.

@@ -1,0 +1,6 @@
+from synapse_spec.plugins.decorators import action
+
+
+@action()
+def run(params, ctx):
+    return 1
