@@ -116,11 +116,10 @@ def _local(action_cls: ActionLike, params: Any, env: PluginEnvironment, options:
 
 
 def _task(action_cls: ActionLike, params: Any, env: PluginEnvironment, options: dict[str, Any]) -> Any:
-    from synapse_spec.plugins.executors.ray.task import RayActorExecutor
+    from synapse_spec.plugins.executors.ray.kept import execute
 
-    name = options.pop("action_name")
-    with RayActorExecutor(env, **options) as executor:
-        return executor.execute(action_cls, params, action_name=name)
+    name, job_id = options.pop("action_name"), options.pop("job_id", None)
+    return execute(action_cls, params, {"action_name": name, "env": env.to_dict(), "job_id": job_id}, options)
 
 
 def _job(action_cls: ActionLike, params: Any, env: PluginEnvironment, options: dict[str, Any]) -> str:

@@ -65,6 +65,7 @@ class TaskPool:
 
         self._cluster = cluster
         self._environ = None if environ is None else dict(environ)
+        self._session = _session()
         self._capacity: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         self.limit = limit or max(1, int(self._capacity.get("CPU", 1)))
         self._packages = package.Uploads()
@@ -96,9 +97,17 @@ class TaskPool:
         finally:
             self._give_back(worker, healthy, _holds_resources(options))
 
+    @property
+    def alive(self) -> bool:
+        """Whether Ray is there as it was when the pool was made."""
+        import ray
+
+        return ray.is_initialized() and _session() == self._session
+
     def close(self) -> None:
         """End the actors."""
-        self._make_room()
+        if self.alive:  # else they are gone, and to speak of them would start another Ray
+            self._make_room()
         detach()
 
     def _payload(self, invocation: Invocation, worker: Worker) -> dict[str, Any]:
@@ -203,6 +212,14 @@ class TaskPool:
             has = self._capacity.get(name, 0)
             if amount and amount > has:
                 raise Ended("WorkerDied", "Unschedulable", f"it asks for {amount:g} {name}; this machine has {has:g}")
+
+
+def _session() -> tuple[str, str]:
+    """What tells this process's use of Ray from an earlier or later one."""
+    import ray
+
+    context: Any = ray.get_runtime_context()
+    return context.get_node_id(), context.get_job_id()
 
 
 def _holds_resources(options: TaskOptions) -> bool:

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
+from synapse_spec.plugins.files import State, state_of
 from synapse_spec.plugins.source import PluginSource
 
 # Ray takes one of these at a time.
@@ -60,6 +61,12 @@ def of_source(source: PluginSource | None, run: dict[str, Any]) -> dict[str, Any
         return run
     path = source.config_path
     return of_plugin(read_config(path) if path.is_file() else PluginConfig(name="-", code="-"), source, run)
+
+
+def state_of_needs(source: PluginSource | None) -> list[State]:
+    """What changes when a plugin's config or its requirements.txt does; not with files that it includes."""
+    paths = [source.config_path, source.folder / "requirements.txt"] if source is not None else []
+    return [state_of(path) if path.exists() else [] for path in paths]
 
 
 def requirements_of(folder: Path) -> list[str]:

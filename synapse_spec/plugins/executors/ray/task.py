@@ -16,7 +16,8 @@ from synapse_spec.plugins.executors.local import env_overlay
 from synapse_spec.plugins.executors.ray.actor_pool import TaskOptions, TaskPool
 from synapse_spec.plugins.executors.ray.cluster import Lease, reach
 from synapse_spec.plugins.executors.ray.invocations import cache_folder, folder_of, invocation_of
-from synapse_spec.plugins.executors.ray.runtime_env import of_source
+from synapse_spec.plugins.executors.ray.runtime_env import of_source, state_of_needs
+from synapse_spec.plugins.files import State
 from synapse_spec.plugins.source import PluginSource
 
 __all__ = ["RayActorExecutor", "TaskOptions", "TaskPool"]
@@ -35,7 +36,7 @@ class RayActorExecutor:
         runtime_env: Ray's runtime_env for the actors; goes before what the plugin's config and requirements ask for.
         working_dir: The working directory; by default the current one on this machine, the plugin's on others.
         num_cpus, num_gpus: What Ray keeps free for each actor.
-        num_actors: The most actors at once; more calls wait for their turn.
+        num_actors: The most actors at once, more calls wait for their turn; None for as many as the cluster has CPUs.
     """
 
     def __init__(  # noqa: PLR0913 - the parameters that its users know
@@ -48,7 +49,7 @@ class RayActorExecutor:
         working_dir: Path | str | None = None,
         num_cpus: float | None = None,
         num_gpus: float | None = None,
-        num_actors: int = 1,
+        num_actors: int | None = 1,
     ) -> None:
         self._env = env_overlay(env)
         self._job_id = job_id
@@ -59,20 +60,39 @@ class RayActorExecutor:
         self._lock = threading.Lock()
         self._lease: Lease | None = None
         self._pool: TaskPool | None = None
-        self._options_of: dict[PluginSource | None, TaskOptions] = {}
+        self._options_of: dict[PluginSource | None, tuple[list[State], TaskOptions]] = {}
 
-    def execute(self, action_cls: ActionLike | str, params: dict[str, Any], **kwargs: Any) -> Any:
+    @property
+    def usable(self) -> bool:
+        """Whether its actors are there, if it has any: whoever has shut Ray down has taken them along."""
+        return self._pool is None or self._pool.alive
+
+    def execute(
+        self,
+        action_cls: ActionLike | str,
+        params: dict[str, Any],
+        *,
+        action_name: str | None = None,
+        env: dict[str, str] | None = None,
+        job_id: str | None = None,
+    ) -> Any:
         """Run the action (or its entrypoint `module:Class` in `working_dir`); its result as JSON-compatible data.
 
-        `action_name` is its name in the plugin's config; by default the class's or function's.
+        Args:
+            action_cls: The action.
+            params: For it.
+            action_name: Its name in the plugin's config; by default the class's or function's.
+            env: Laid over the executor's own.
+            job_id: In place of the executor's own.
 
         Raises:
             ValidationError: The params (found before anything is started) or the result do not fit.
             ExecutionError: The action failed, or its worker died; `details` has type, message and traceback.
             ClusterUnreachable: There is no cluster.
         """
-        invocation = self._invocation(action_cls, params)
-        named = replace(invocation, action=kwargs.get("action_name") or invocation.action)
+        environ = self._env | env if env else self._env
+        invocation = invocation_of(action_cls, params, environ, job_id or self._job_id, self._working_dir)
+        named = replace(invocation, action=action_name) if action_name else invocation
         return self._run(named, threading.Event())
 
     def map(self, action_cls: ActionLike | str, params_list: Iterable[dict[str, Any]]) -> list[Any]:
@@ -83,9 +103,12 @@ class RayActorExecutor:
         Raises:
             ValidationError, ExecutionError: Of the first that failed; the others are run all the same.
         """
-        invocations = [self._invocation(action_cls, params) for params in params_list]
+        invocations = [
+            invocation_of(action_cls, params, self._env, self._job_id, self._working_dir) for params in params_list
+        ]
         cancelled = threading.Event()
-        with ThreadPoolExecutor(self._num_actors, thread_name_prefix="synapse-map") as threads:
+        at_once = self._num_actors or self._warm_pool().limit
+        with ThreadPoolExecutor(at_once, thread_name_prefix="synapse-map") as threads:
             futures = [threads.submit(self._run, invocation, cancelled) for invocation in invocations]
             try:
                 wait(futures)
@@ -112,20 +135,18 @@ class RayActorExecutor:
     ) -> None:
         self.shutdown()
 
-    def _invocation(self, action: ActionLike | str, params: dict[str, Any]) -> Invocation:
-        return invocation_of(action, params, self._env, self._job_id, self._working_dir)
-
     def _run(self, invocation: Invocation, cancelled: threading.Event) -> Any:
         options = self._options_for(invocation.source)
         return self._warm_pool().run(invocation, options, ContextLogger().emit, cancelled).unwrap()
 
     def _options_for(self, source: PluginSource | None) -> TaskOptions:
-        """Those of the executor, with what the plugin needs."""
-        known = self._options_of.get(source)
-        if known is None:
-            known = replace(self._options, runtime_env=of_source(source, self._options.runtime_env))
-            self._options_of[source] = known
-        return known
+        """Those of the executor, with what the plugin needs by now."""
+        state = state_of_needs(source)
+        known, options = self._options_of.get(source, (None, self._options))
+        if known != state:
+            options = replace(self._options, runtime_env=of_source(source, self._options.runtime_env))
+            self._options_of[source] = state, options
+        return options
 
     def _warm_pool(self) -> TaskPool:
         with self._lock:

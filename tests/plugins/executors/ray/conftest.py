@@ -63,6 +63,13 @@ def slow(params, ctx):
     return "slept"
 
 @action()
+def meet(params, ctx):
+    open(params["own"], "w").close()
+    while not os.path.exists(params["other"]):
+        time.sleep(0.05)
+    return os.getpid()
+
+@action()
 def deaf(params, ctx):
     import signal
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
