@@ -154,8 +154,8 @@ def _conclude(session: Session, plan: "Plan", report: "Report", form: str) -> in
     for name in report.ran:
         if (ended := session.statuses.get(name)) is not None and ended.phase == "Failed":
             say(f"what {name} wrote: synapse logs {quote(name)}")
-    if report.unreachable is not None:
-        say(f"error: {report.unreachable}")
+    _tell_unreachable(report.unreachable)
+    if report.unreachable:
         return UNREACHABLE
     if report.locked:
         say(f"error: another process is at {', '.join(report.locked)}")
@@ -165,6 +165,14 @@ def _conclude(session: Session, plan: "Plan", report: "Report", form: str) -> in
         _tell_of_jobs(plan, session)
         return GAVE_UP
     return RUN_FAILED if any(phase in ("Failed", "Cancelled", "Blocked") for phase in phases) else OK
+
+
+def _tell_unreachable(unreachable: dict[str, str]) -> None:
+    from synapse_spec.engine.sweep import summed_up
+
+    for why in dict.fromkeys(unreachable.values()):
+        names = [name for name, of in unreachable.items() if of == why]
+        say(f"error: {why} (needed by {summed_up(names)})")
 
 
 def _phases(plan: "Plan", session: Session) -> list[str]:

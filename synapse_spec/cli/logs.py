@@ -31,7 +31,10 @@ def command(name: str, follow: bool, attempt: int | None, folder: str) -> int:
         say(f"== {child}")
         _show(workspace, child, follow=follow, attempt=attempt)
     meant = next((item for item in known if is_same(name, item)), name)
+    alone = follow and not children and not is_held(workspace, meant)
     if children or _show(workspace, meant, follow=follow, attempt=attempt):
+        if alone:
+            say(f"no process is at run {meant!r}; a job that goes on by itself is followed by: synapse apply")
         return OK
     say(f"error: no log of run {name!r} in {workspace.root}{_hint(name, known)}")
     return INVALID

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from synapse_spec.plugins.execution import Invocation
 
 # Another attempt would end the same way, or nobody wants one; a job that is lost may have done its work.
-_FINAL = frozenset({"InvalidParams", "PluginLoadFailed", INTERRUPTED, "JobLost"})
+_FINAL = frozenset({"InvalidParams", "PluginLoadFailed", "Unschedulable", INTERRUPTED, "JobLost"})
 
 
 def reconcile(run: Run, stage: Stage, cancelled: Cancel) -> RunStatus:
@@ -58,6 +58,8 @@ def reconcile(run: Run, stage: Stage, cancelled: Cancel) -> RunStatus:
         if entry.identity is not None and entry.decision.step == RUN and not _done(seen, stored, entry.identity):
             _supersede(stored, stage)
             with stage.backends.prepared(run):
+                if run.mode is ExecutionMode.TASK:
+                    stage.main.take_signals_back()
                 if stage.stop.is_set():  # reaching Ray takes seconds
                     return stored
                 status = _attempt(run, stage, stored, entry.identity, cancelled)

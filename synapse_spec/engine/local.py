@@ -96,7 +96,11 @@ class MainThread:
         at_work = self._at_work
         if at_work is not None and at_work.name == name:
             at_work.why = at_work.why or why
-            signal.pthread_kill(threading.main_thread().ident or 0, _OWN_SIGNAL)
+            self.take_signals_back()
+
+    def take_signals_back(self) -> None:
+        """From a thread that has become a driver of Ray: that sets handlers of its own, which print its stack."""
+        signal.pthread_kill(threading.main_thread().ident or 0, _OWN_SIGNAL)
 
     def end_late(self) -> None:
         """End the run at work if its time is over; called from other threads."""
@@ -137,5 +141,7 @@ class MainThread:
             raise KeyboardInterrupt
 
     def _on_end(self, number: int, frame: object) -> None:
+        if os.getpid() == self._process and signal.getsignal(signal.SIGTERM) == self._on_stop:
+            signal.signal(signal.SIGTERM, self._on_stop)
         if self._at_work is not None and self._at_work.why is not None:
             raise KeyboardInterrupt

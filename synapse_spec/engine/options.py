@@ -30,10 +30,10 @@ class Report:
         ran: Runs that were attempted or followed, in the order they ended.
         gave_up: The time for the whole ran out.
         locked: Runs that another process is at.
-        unreachable: Why Ray could not be reached, if it was needed and could not.
+        unreachable: Why Ray could not be reached, by the runs that needed it.
     """
 
     ran: list[str] = field(default_factory=list)
     gave_up: bool = False
     locked: list[str] = field(default_factory=list)
-    unreachable: str | None = None
+    unreachable: dict[str, str] = field(default_factory=dict)

@@ -194,7 +194,7 @@ class Reconciler:
                 self._report.locked.append(run.name)
                 self._open_ended.add(run.name)
         except ClusterUnreachable as error:
-            self._report.unreachable = error.message
+            self._report.unreachable[run.name] = error.message
             self._open_ended.add(run.name)
         except (InvalidSpec, OSError):  # what happens cannot be written, so nothing more is to happen
             raise

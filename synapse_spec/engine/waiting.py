@@ -96,7 +96,7 @@ class WaitingJobs:
                     moved.append(name)
                 elif not item.told and now - item.since > _TOLD_AFTER_SECONDS:
                     item.told = True
-                    self.on_note(name, "the job waits for resources")
+                    self.on_note(name, "the job waits for resources, or for its turn to be started")
         for name in moved:
             if self.discard(name):
                 self.on_moved(name)

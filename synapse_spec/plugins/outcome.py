@@ -21,7 +21,7 @@ class Outcome:
 
     Attributes:
         reason: Completed, or why not: ActionFailed, InvalidParams, InvalidResult, PluginLoadFailed, TimedOut,
-            PendingTimedOut, Interrupted, Cancelled, WorkerDied, JobLost.
+            PendingTimedOut, Interrupted, Cancelled, WorkerDied, Unschedulable, JobLost.
         result: JSON-compatible; only of a completed one.
         error: What was raised, if anything was.
         metrics: The last values of each step.

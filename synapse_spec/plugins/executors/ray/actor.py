@@ -22,9 +22,13 @@ Batch = list[dict[str, Any]]
 
 
 class PluginActor:
-    """Performs invocations of one plugin, one at a time: plain data comes and goes, no classes of users."""
+    """Performs invocations of one plugin, one at a time: plain data comes and goes, no classes of users.
 
-    def __init__(self) -> None:
+    Args:
+        tape: As `Recorder` has it.
+    """
+
+    def __init__(self, tape: str | None = None) -> None:
         self._here = Path.cwd()
         self._own_environ = frozenset(os.environ)
         self._reader: Reader | None = None
@@ -34,7 +38,7 @@ class PluginActor:
         self._plugin, self._actions = ExitStack(), dict[str, ActionLike]()
         self._streams = own_streams()
         self._streams.__enter__()  # until the process ends
-        self._recorder = Recorder(ahead=True)
+        self._recorder = Recorder(ahead=True, tape=tape)
 
     def perform(self, pickled: bytes) -> bytes:
         """Run an invocation.

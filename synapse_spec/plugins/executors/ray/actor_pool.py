@@ -6,6 +6,8 @@ An actor holds one plugin and is used again for the next run of it; one whose pr
 import json
 import os
 import threading
+import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,11 +16,13 @@ from synapse_spec.plugins.events import Emit
 from synapse_spec.plugins.execution import Invocation, raw_environ
 from synapse_spec.plugins.executors.ray import package, runtime_env
 from synapse_spec.plugins.executors.ray.cluster import Cluster, attach, detach
+from synapse_spec.plugins.executors.ray.tapes import Tapes
 from synapse_spec.plugins.executors.ray.worker import GLANCE_SECONDS, Ended, Limits, Worker
 from synapse_spec.plugins.outcome import Outcome
 from synapse_spec.plugins.source import PluginSource
 
 _IDLE_SECONDS = 2.0
+_PATIENCE_SECONDS = 5.0
 _CROWDED_SECONDS = 2.0  # an actor that takes longer to start may be waiting for what idle ones hold
 
 
@@ -71,7 +75,9 @@ class TaskPool:
         self._packages = package.Uploads()
         self._room = threading.Condition()
         self._idle: list[Worker] = []
+        self._busy: Counter[str] = Counter()  # by the keys of workers
         self._count = 0
+        self._tapes = Tapes(cluster.temp_dir) if cluster.embedded and cluster.temp_dir else None
 
     def run(self, invocation: Invocation, options: TaskOptions, emit: Emit, cancelled: threading.Event) -> Outcome:
         """Run one invocation, on an actor that is kept for its like; waits while all are busy.
@@ -108,6 +114,8 @@ class TaskPool:
         """End the actors."""
         if self.alive:  # else they are gone, and to speak of them would start another Ray
             self._make_room()
+        if self._tapes is not None:
+            self._tapes.close()
         detach()
 
     def _payload(self, invocation: Invocation, worker: Worker) -> dict[str, Any]:
@@ -125,14 +133,21 @@ class TaskPool:
         arguments = self._arguments(invocation, options)
         plugin = invocation.source and invocation.source.to_wire()
         key = json.dumps([plugin, options.code, arguments], sort_keys=True)
+        began = time.monotonic()
         with self._room:
             while True:
                 if cancelled.is_set():
                     raise Ended("Cancelled", "Cancelled", "cancelled before it started")
-                if worker := self._reusable(key):
+                if worker := self._idle_of(key):
+                    self._busy[key] += 1
                     return worker
+                # To start another takes longer than most tasks do: those of the same kind at work may soon be free.
+                patient = self._busy[key] and time.monotonic() - began < _PATIENCE_SECONDS
+                if self._count >= self.limit and self._idle and not patient:
+                    self._discard(self._idle.pop(0))
                 if self._count < self.limit:
                     self._count += 1
+                    self._busy[key] += 1
                     break
                 self._room.wait(GLANCE_SECONDS)
         return self._start(key, arguments, invocation.source)
@@ -141,26 +156,26 @@ class TaskPool:
         try:
             if not self._cluster.embedded:
                 self._packages.renew(source, arguments["runtime_env"]["working_dir"])
-            return Worker.start(key, arguments)
+            return Worker.start(key, arguments, self._tapes.new() if self._tapes is not None else None)
         except BaseException:
             with self._room:
                 self._count -= 1
+                self._busy[key] -= 1
             raise
 
-    def _reusable(self, key: str) -> Worker | None:
-        """An idle worker of this key; without one, and with no room for another, an idle one makes room."""
+    def _idle_of(self, key: str) -> Worker | None:
+        """An idle worker of this key, idle no more."""
         for worker in reversed(self._idle):
             if worker.key == key:
                 self._idle.remove(worker)
                 if worker.expiry is not None:
                     worker.expiry.cancel()
                 return worker
-        if self._idle and self._count >= self.limit:
-            self._discard(self._idle.pop(0))
         return None
 
     def _give_back(self, worker: Worker, healthy: bool, holds_resources: bool) -> None:
         with self._room:
+            self._busy[worker.key] -= 1
             if not healthy:
                 self._discard(worker)
             else:
@@ -211,7 +226,8 @@ class TaskPool:
         for name, amount in wanted.items():
             has = self._capacity.get(name, 0)
             if amount and amount > has:
-                raise Ended("WorkerDied", "Unschedulable", f"it asks for {amount:g} {name}; this machine has {has:g}")
+                message = f"it asks for {amount:g} {name}; this machine has {has:g}"
+                raise Ended("Unschedulable", "Unschedulable", message)
 
 
 def _session() -> tuple[str, str]:

@@ -40,6 +40,7 @@ class Cluster:
         headers: For the dashboard.
         name: In synapse.toml.
         versions: Of Ray and Python there; None where others run it.
+        temp_dir: Of an embedded one: a folder that goes with it.
     """
 
     address: str | None
@@ -50,6 +51,7 @@ class Cluster:
     headers: dict[str, str] = field(default_factory=dict)
     name: str | None = None
     versions: Versions | None = None
+    temp_dir: str | None = None
 
     @property
     def shown(self) -> str:
@@ -124,7 +126,8 @@ def reach_embedded(folder: Path, *, dashboard: bool = True, start: bool = True) 
     """The embedded cluster of the folder, whatever others there are; as `reach`."""
     hold = embedded.hold(folder, dashboard=dashboard, start=start)
     head = hold.head
-    cluster = Cluster(head.address, head.dashboard, head.token, True, versions=(head.ray, head.python))
+    versions = (head.ray, head.python)
+    cluster = Cluster(head.address, head.dashboard, head.token, True, versions=versions, temp_dir=head.temp_dir)
     return Lease(cluster, folder, hold)
 
 

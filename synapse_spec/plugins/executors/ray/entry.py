@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from synapse_spec.plugins.capture import own_streams
 from synapse_spec.plugins.events import Emit
 from synapse_spec.plugins.execution import Invocation, perform
 from synapse_spec.plugins.executors.ray import records
+from synapse_spec.plugins.executors.ray.leftovers import adopt_orphans
 from synapse_spec.plugins.executors.ray.relay import Relay, Sender
 from synapse_spec.plugins.executors.ray.wire import event_line, kept_line, outcome_line
 from synapse_spec.plugins.masking import Masker
@@ -132,6 +134,7 @@ def _in_child(nonce: str, limit: _Limit, relay: Relay) -> Sender:
     reaches.
     """
     source, sink = os.pipe()
+    adopt_orphans()
     child = os.fork()
     if child == 0:
         os.close(source)
@@ -148,9 +151,27 @@ def _in_child(nonce: str, limit: _Limit, relay: Relay) -> Sender:
     if code is None:
         code = 1
         _write_out(outcome_line(nonce, Outcome("TimedOut", error=limit.error)))
-    if late:
+    if late and sys.platform == "linux":
+        _end_all_below()
+    elif late:
         os.killpg(0, signal.SIGKILL)  # Ray has made the job a group of its own
     os._exit(code if code >= 0 else 128 - code)  # as a shell tells of a signal
+
+
+def _end_all_below() -> None:
+    """End what the action has started, whatever group or session it is in: as orphans they have become our children."""
+    while below := _children():
+        for process in below:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG) != (0, 0):
+                pass
+        time.sleep(_POLL_SECONDS)
+
+
+def _children() -> list[int]:
+    return [int(word) for word in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
 
 
 def _relayed(child: int, source: int, relay: Relay, deadline: float) -> int | None:

@@ -95,7 +95,8 @@ def survey(address: str, token: str | None) -> Survey:
         url = page if page is None or "://" in page else f"http://{page}"
         return Survey(url, tuple(answer["nodes"]), answer["ray"], answer["python"])
     if answer["refused"]:
-        raise ClusterUnreachable(f"Ray at {address} refuses us: its token is {'wrong' if token else 'missing'}")
+        wrong = "wrong" if token else "missing; set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN"
+        raise ClusterUnreachable(f"Ray at {address} refuses us: its token is {wrong}")
     raise ClusterUnreachable(f"Ray at {address} does not answer: {answer['error']}")
 
 

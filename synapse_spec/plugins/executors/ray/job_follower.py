@@ -1,6 +1,7 @@
 """Follows one job: its events as it writes them, and at its end the verdict. Made by `JobRunner.follow`."""
 
 import math
+import signal
 import threading
 import time
 from contextlib import suppress
@@ -37,6 +38,7 @@ class Follower:
         self._emit = emit
         self._pending_limit = pending_limit
         self._started = self._answered = time.monotonic()
+        self._asking = 0.0  # how long the last record took to get
         self._log: tuple[JobLog, LogSource] | None = None  # once it has started
         self._ended_at: float | None = None  # when we heard of it
         self._stop_deadline: float | None = None
@@ -51,14 +53,12 @@ class Follower:
 
     def _run(self, stop: threading.Event) -> Outcome | None:
         while True:
-            before = time.monotonic()
             outcome = self._poll()
             if outcome is not None:
                 return outcome
-            now = time.monotonic()
-            pause = _EAGER_POLL_SECONDS if now - self._started < _EAGER_SECONDS else _POLL_SECONDS
+            pause = _EAGER_POLL_SECONDS if time.monotonic() - self._started < _EAGER_SECONDS else _POLL_SECONDS
             # What is long to get is asked for less often.
-            if stop.wait(max(pause, 5 * (now - before))):
+            if stop.wait(max(pause, 5 * self._asking)):
                 return None
 
     def _poll(self) -> Outcome | None:
@@ -74,7 +74,9 @@ class Follower:
         return outcome
 
     def _look(self) -> Outcome | None:
+        before = time.monotonic()
         info = self._runner.record(self._id)
+        self._asking = time.monotonic() - before
         if info is None:
             return self._lost()
         if info["status"] == "PENDING":
@@ -181,4 +183,12 @@ def _judged(info: dict[str, Any], outcome: Outcome | None, *, kept: bool) -> Out
     elif outcome is not None:
         return outcome
     kind = info.get("error_type") or "WorkerDied"
-    return Outcome("WorkerDied", error=ErrorInfo(kind, message or f"the job's status is {status}"))
+    message = _signalled(info) or message or f"the job's status is {status}"
+    return Outcome("WorkerDied", error=ErrorInfo(kind, message))
+
+
+def _signalled(info: dict[str, Any]) -> str:
+    """What a process died of that a signal has ended; `entry` exits as a shell does then."""
+    number = (info.get("driver_exit_code") or 0) - 128
+    known = number in set(signal.Signals)
+    return f"the job's process was ended by {signal.Signals(number).name}" if known else ""

@@ -56,6 +56,8 @@ class RayActorExecutor:
         self._address = ray_address
         self._options = TaskOptions(num_cpus, num_gpus, runtime_env=runtime_env or {})
         self._working_dir = folder_of(working_dir)
+        if num_actors is not None and num_actors < 1:
+            raise ValueError(f"num_actors must be at least 1, not {num_actors}")
         self._num_actors = num_actors
         self._lock = threading.Lock()
         self._lease: Lease | None = None
@@ -107,8 +109,8 @@ class RayActorExecutor:
             invocation_of(action_cls, params, self._env, self._job_id, self._working_dir) for params in params_list
         ]
         cancelled = threading.Event()
-        at_once = self._num_actors or self._warm_pool().limit
-        with ThreadPoolExecutor(at_once, thread_name_prefix="synapse-map") as threads:
+        pool = self._warm_pool()  # here, since on other threads Ray would keep the handlers of signals that it sets
+        with ThreadPoolExecutor(pool.limit, thread_name_prefix="synapse-map") as threads:
             futures = [threads.submit(self._run, invocation, cancelled) for invocation in invocations]
             try:
                 wait(futures)

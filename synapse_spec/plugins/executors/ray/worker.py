@@ -10,6 +10,7 @@ from typing import Any
 
 from synapse_spec.plugins.events import Emit, from_wire
 from synapse_spec.plugins.executors.ray.actor import EVENTS, Batch, PluginActor
+from synapse_spec.plugins.executors.ray.tapes import play_rest
 from synapse_spec.plugins.outcome import ErrorInfo, Outcome
 
 GLANCE_SECONDS = 0.2  # how soon a cancellation is seen
@@ -53,6 +54,8 @@ class Worker:
         starting: What Ray resolves once its process is up, until that is so.
         environ: What it was sent of our environment.
         calls: How many it has had.
+        tape: What the paths of the files that it writes to begin with (`tapes`); None where they cannot be seen.
+        heard: Lines that have come of the call at work.
         expiry: Ends it when it has been idle for long.
     """
 
@@ -61,19 +64,21 @@ class Worker:
     starting: Any
     environ: dict[Any, Any] | None = None
     calls: int = 0
+    tape: str | None = None
+    heard: int = 0
     expiry: threading.Timer | None = None
 
     @classmethod
-    def start(cls, key: str, arguments: dict[str, Any]) -> "Worker":
+    def start(cls, key: str, arguments: dict[str, Any], tape: str | None) -> "Worker":
         """Ask Ray for one, with these options of actors; returns before there is one. Raises Ended."""
         import ray
 
         remote: Any = ray.remote
         try:
-            actor = remote(concurrency_groups={EVENTS: 1})(PluginActor).options(**arguments).remote()
+            actor = remote(concurrency_groups={EVENTS: 1})(PluginActor).options(**arguments).remote(tape)
         except (ValueError, TypeError) as error:
             raise Ended("WorkerDied", type(error).__name__, f"Ray does not take its options: {error}") from None
-        return cls(key, actor, actor.__ray_ready__.remote())
+        return cls(key, actor, actor.__ray_ready__.remote(), tape=tape)
 
     def call(self, payload: dict[str, Any], emit: Emit, limits: Limits, crowded: Callable[[float], None]) -> Outcome:
         """Perform an invocation.
@@ -85,13 +90,21 @@ class Worker:
             crowded: Called while the process does not come up, with the seconds that it has taken so far.
 
         Raises:
-            Ended: The process died, or is to be ended.
+            Ended: The process died, or is to be ended. What it has written is emitted.
         """
+        try:
+            return self._call(payload, emit, limits, crowded)
+        except Ended:
+            if self.tape is not None and self.calls:
+                play_rest(f"{self.tape}{self.calls}", self.heard, emit)
+            raise
+
+    def _call(self, payload: dict[str, Any], emit: Emit, limits: Limits, crowded: Callable[[float], None]) -> Outcome:
         import ray
 
         try:
             self._await_start(limits, crowded)
-            self.calls += 1
+            self.calls, self.heard = self.calls + 1, 0
             reference = self.actor.perform.remote(pickle.dumps(payload | {"number": self.calls}))
             try:
                 answer = ray.get(reference, timeout=_BRIEF_SECONDS)
@@ -124,7 +137,9 @@ class Worker:
                 reference = next(stream, None)
                 if reference is None:
                     return
-                _emit_all(ray.get(reference), emit)
+                batch = ray.get(reference)
+                self.heard += sum(event["kind"] == "output" for event in batch)
+                _emit_all(batch, emit)
 
     def _await_start(self, limits: Limits, crowded: Callable[[float], None]) -> None:
         import ray

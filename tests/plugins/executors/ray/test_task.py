@@ -4,6 +4,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from synapse_spec.plugins.events import Event, Output, Progress
 from synapse_spec.plugins.execution import Invocation
+from synapse_spec.plugins.executors.ray.cluster import Cluster
 from synapse_spec.plugins.executors.ray.task import TaskOptions, TaskPool
 from synapse_spec.plugins.outcome import ErrorInfo, Outcome
 from synapse_spec.plugins.source import PluginSource
@@ -92,6 +94,10 @@ def in_c(params, ctx):
 
 @action()
 def die(params, ctx):
+    for number in range(params.get("lines", 0)):
+        print("line", number)
+        time.sleep(0.05)
+    print("last words")
     match params["how"]:
         case "exit":
             os._exit(3)
@@ -150,19 +156,30 @@ def test_what_is_in_c_code_is_ended_with_its_children(
         threading.Thread(target=cancel).start()
     assert run(pool, deadly("pid"))[0].ok  # a warm actor, so that the time is the action's
     limit = 4 if reason == "TimedOut" else None
-    outcome, _ = run(pool, deadly("in_c", {"started": str(started)}), timeout=limit, cancelled=cancelled)
+    outcome, events = run(pool, deadly("in_c", {"started": str(started)}), timeout=limit, cancelled=cancelled)
     assert outcome.reason == reason
+    assert events == [Output("in C")]
     eventually(lambda: not any(alive(int(pid)) for pid in started.read_text().split()))
 
 
 @pytest.mark.parametrize("how", ["exit", "kill", "segfault"])
 def test_each_way_to_die(pool: TaskPool, deadly: Invoke, how: str) -> None:
-    outcome = run(pool, deadly("die", {"how": how}))[0]
+    outcome, events = run(pool, deadly("die", {"how": how}))
+    assert events[0] == Output("last words")  # of a crash Ray tells more
     assert outcome.reason == "WorkerDied"
     assert outcome.error is not None
     told = "the worker process died: it crashed, left by itself or was killed, perhaps for want of memory"
     assert outcome.error.message == told
     assert run(pool, deadly("pid"))[0].ok
+
+
+def test_what_came_while_it_ran_comes_once(pool: TaskPool, deadly: Invoke, cluster: Cluster) -> None:
+    outcome, events = run(pool, deadly("die", {"how": "exit", "lines": 8}))
+    assert outcome.reason == "WorkerDied"
+    assert events == [*(Output(f"line {number}") for number in range(8)), Output("last words")]
+    run(pool, deadly("pid"))
+    left = Path(str(cluster.temp_dir)).glob("tapes-*/*")
+    eventually(lambda: not any("last words" in path.read_text() for path in left if path.exists()))
 
 
 def test_what_an_action_raises_keeps_the_actor_and_what_it_changed_does_not(pool: TaskPool, deadly: Invoke) -> None:
@@ -244,6 +261,17 @@ def test_same_named_packages_interleaved(pool: TaskPool, short_folder: Path) -> 
         for source, name in zip(sources, ("left", "right"), strict=True):
             outcome = run(pool, Invocation(source, "who", "plugin.act:who", {}))[0]
             assert outcome.result == [name, name]
+
+
+def test_short_tasks_of_two_plugins_do_not_drive_each_other_out(pool: TaskPool, short_folder: Path) -> None:
+    text = "import os\nfrom synapse_spec.plugins.decorators import action\n@action()\n"
+    folders = [
+        write_plugin(short_folder / name, f"{text}def who(params, ctx):\n    return os.getpid()\n") for name in "ab"
+    ]
+    tasks = [Invocation(PluginSource.from_path(folder), "who", "plugin.act:who", {}) for folder in folders * 20]
+    with ThreadPoolExecutor(6) as threads:
+        pids = list(threads.map(lambda task: run(pool, task)[0].result, tasks))
+    assert len(set(pids)) <= 5, "each plugin has one of two places, after one or two starts"
 
 
 def test_idle_workers_let_go_of_what_they_hold(pool: TaskPool, invoke: Invoke) -> None:
