@@ -293,15 +293,19 @@ def test_cancel_of_a_run_at_work(workspace: Workspace, mode: str) -> None:
     assert workspace.status(spec)[f"stop-{mode}"]["phase"] == "Cancelled"
 
 
-def test_interrupted_task(workspace: Workspace) -> None:
-    started = workspace.folder / "started-task"
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_task(workspace: Workspace, number: signal.Signals) -> None:
+    name = f"cut-task-{number.name.lower()}"
+    started = workspace.folder / f"started-{name}"
     params = {"seconds": 60, "text": str(started)}
-    spec = workspace.spec("cut-task.yaml", {"name": "cut-task", "action": "wait", "mode": "task", "params": params})
+    spec = workspace.spec(f"{name}.yaml", {"name": name, "action": "wait", "mode": "task", "params": params})
     process = workspace.start("apply", spec)
     _wait_for(started.exists, process, 30)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     assert process.wait(30) == 130
-    status = workspace.status(spec)["cut-task"]
+    assert process.stdout is not None
+    assert "SIGTERM" not in process.stdout.read(), "Ray has told of it too"
+    status = workspace.status(spec)[name]
     assert (status["phase"], status["reason"]) == ("Failed", "Interrupted")
     assert "interrupted" in workspace.run("plan", spec).stdout
 
@@ -322,6 +326,23 @@ def test_an_interrupted_job_is_adopted(workspace: Workspace) -> None:
     status = workspace.status(spec)["cut-job"]
     assert (status["phase"], status["attempt"]["number"]) == ("Succeeded", 1)
     assert not started.exists(), "the job was run a second time"
+
+
+def test_each_cluster_that_cannot_be_reached_is_told(workspace: Workspace) -> None:
+    table = workspace.folder / "synapse.toml"
+    text = table.read_text()
+    table.write_text('[clusters.one]\naddress = "127.0.0.1:1"\n[clusters.two]\ndashboard = "http://127.0.0.1:2"\n')
+    wanted = {"one-task": "one", "two-job": "two", "two-more": "two"}
+    runs = [{"name": name, "action": "say", "mode": name[4:] if name != "two-more" else "job", "cluster": cluster}
+            for name, cluster in wanted.items()]  # fmt: skip
+    try:
+        done = workspace.run("apply", workspace.spec("clusters.yaml", *runs))
+    finally:
+        table.write_text(text)
+    assert done.returncode == 6
+    assert "'one'" in done.stderr
+    assert "(needed by one-task)" in done.stderr
+    assert "(needed by two-job, two-more)" in done.stderr
 
 
 def test_an_unreachable_cluster_changes_nothing(workspace: Workspace) -> None:

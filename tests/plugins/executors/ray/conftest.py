@@ -58,6 +58,7 @@ def slow(params, ctx):
     open(params["started"], "w").write(str(os.getpid()))
     if params.get("child"):
         subprocess.Popen(["sleep", "77"])
+        subprocess.Popen(["sleep", "79"], start_new_session=True)
     print("slow is running", flush=True)
     time.sleep(params.get("seconds", 60))
     return "slept"
