@@ -48,7 +48,8 @@ _CONFIG = (
     "name: Double\ncode: double\nversion: 1.0.0\nactions:\n  double: {name: double, entrypoint: plugin.act.Double}\n"
 )
 
-# Programs, with the plugin's folder as their argument and as their working directory. Loops print their seconds.
+# Programs, with the plugin's folder as their argument and as their working directory. Loops print the milliseconds of a
+# call.
 _ONCE = """\
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -66,7 +67,7 @@ call(1)
 start = time.perf_counter()
 for number in range({count}):
     assert call(number) == {{"doubled": 2 * number}}
-print(time.perf_counter() - start, file=sys.stderr, flush=True)
+print((time.perf_counter() - start) / {count} * 1000, file=sys.stderr, flush=True)
 os._exit(0)  # Ray takes its time to leave
 """
 _ACTION_OF = 'PluginDiscovery.from_path(sys.argv[1]).get_action_class("double")'
@@ -201,31 +202,31 @@ def _loops(plugins: dict[str, Path]) -> Iterator[Share]:
     executor = "local import LocalExecutor"
     for package, limit in _limits():
         for what, call, most in (
-            (f"{RUNS:,} calls of run_plugin", by_path, limit),
-            (f"{RUNS:,} runs of a kept LocalExecutor", kept, KEPT_LIMIT),
+            (f"a call of run_plugin, of {RUNS:,}", by_path, limit),
+            (f"a run of a kept LocalExecutor, of {RUNS:,}", kept, KEPT_LIMIT),
         ):
             ours = _loop(plugins[package], "synapse_spec", executor, call, RUNS)
             peer = _loop(plugins["synapse_sdk"], "synapse_sdk", executor, call, RUNS)
-            yield from _compared(f"{what}, plugin of {package}", ours, peer, {"s": ("printed", most)})
+            yield from _compared(f"{what}, plugin of {package}", ours, peer, {"ms": ("printed", most)})
 
 
 def _tasks(plugins: dict[str, Path], cluster: Cluster) -> Iterator[Share]:
-    """Calls of a kept executor, on one warm cluster."""
+    """Calls of a kept executor and of `run_plugin`, on one warm cluster; the SDK's has an actor made for each call."""
     executor = "ray.task import RayActorExecutor"
     call = "(lambda run, action: lambda n: run(action, {'number': n}))(RayActorExecutor(OPTIONS).execute, ACTION)"
     given = f"ray_address={cluster.address!r}, working_dir=sys.argv[1]"
     peer = _loop(plugins["synapse_sdk"], "synapse_sdk", executor, call.replace("OPTIONS", given), CALLS, cluster)
     for package, _ in _limits():
         ours = _loop(plugins[package], "synapse_spec", executor, call.replace("OPTIONS", ""), CALLS)
-        what = f"{CALLS} task calls of a kept executor, plugin of {package}"
-        yield from _compared(what, ours, peer, {"s": ("printed", RAY_LIMIT)}, _RAY_ROUNDS)
+        what = f"a task of a kept executor, of {CALLS}, plugin of {package}"
+        yield from _compared(what, ours, peer, {"ms": ("printed", RAY_LIMIT)}, _RAY_ROUNDS)
     call = "lambda n: run_plugin(sys.argv[1], 'double', {'number': n}, mode='task'OPTIONS)"
     given = f", {given}"
     peer = _loop(plugins["synapse_sdk"], "synapse_sdk", executor, call.replace("OPTIONS", given), TASKS, cluster)
-    for package, _ in _limits():
-        ours = _loop(plugins[package], "synapse_spec", executor, call.replace("OPTIONS", ""), TASKS)
-        what = f"{TASKS} calls of run_plugin in task mode, plugin of {package}"
-        yield from _compared(what, ours, peer, {"s": ("printed", RAY_LIMIT)}, _RAY_ROUNDS)
+    for package, limit in _limits():
+        ours = _loop(plugins[package], "synapse_spec", executor, call.replace("OPTIONS", ""), CALLS)
+        what = f"a task by run_plugin, of {CALLS} (the SDK's: of {TASKS}), plugin of {package}"
+        yield from _compared(what, ours, peer, {"ms": ("printed", limit)}, _RAY_ROUNDS)
 
 
 def _jobs(plugins: dict[str, Path], cluster: Cluster) -> Iterator[Share]:
