@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 from benchmarks import noop_apply, plan, ray_jobs, ray_tasks, sdk, validate, version
 from benchmarks.paired import Ratio
-from benchmarks.sdk import Share
 from benchmarks.validate import Memory
 
 
@@ -20,7 +19,7 @@ def main() -> int:
     return 0 if all(held) else 1
 
 
-def _measured() -> Iterator[Ratio | Memory | Share]:
+def _measured() -> Iterator[Ratio | Memory]:
     yield version.measure()
     yield noop_apply.measure()
     yield from validate.measure()

@@ -12,13 +12,14 @@ PAIRS = 11
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """Medians of whole processes, in seconds, and the median of the ratios pair by pair."""
+    """Medians of ours and of the peer's, and the median of the ratios pair by pair."""
 
     name: str
     ours: float
     peer: float
     ratio: float
     limit: float
+    unit: str = "s"
 
     @property
     def holds(self) -> bool:
@@ -26,8 +27,8 @@ class Ratio:
 
     def line(self) -> str:
         verdict = "holds" if self.holds else "DOES NOT HOLD"
-        times = f"{self.ours * 1000:.0f} ms against {self.peer * 1000:.0f} ms"
-        return f"{self.name}: {times}, ratio {self.ratio:.3g} (limit {self.limit:.3g}): {verdict}"
+        amounts = f"{self.ours:.3g} {self.unit} against {self.peer:.3g} {self.unit}"
+        return f"{self.name}: {amounts}, ratio {self.ratio:.3g} (limit {self.limit:.3g}): {verdict}"
 
 
 @dataclass(frozen=True, slots=True)

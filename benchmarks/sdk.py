@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.paired import Ratio
 from synapse_spec.plugins.executors.ray.cluster import Cluster, reach
 from synapse_spec.plugins.executors.ray.invocations import cache_folder
 
@@ -83,27 +84,6 @@ print(time.perf_counter() - start, file=sys.stderr)
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """Medians of ours and of the SDK's, and the median of the ratios pair by pair."""
-
-    name: str
-    unit: str
-    ours: float
-    peer: float
-    ratio: float
-    limit: float
-
-    @property
-    def holds(self) -> bool:
-        return self.ratio <= self.limit
-
-    def line(self) -> str:
-        verdict = "holds" if self.holds else "DOES NOT HOLD"
-        amounts = f"{self.ours:.3g} {self.unit} against {self.peer:.3g} {self.unit}"
-        return f"{self.name}: {amounts}, ratio {self.ratio:.3g} (limit {self.limit:.3g}): {verdict}"
-
-
-@dataclass(frozen=True, slots=True)
 class Used:
     """What a process used: seconds, seconds of CPU, MiB at most, and the number that it printed last on stderr."""
 
@@ -146,7 +126,7 @@ def _last_number(said: str) -> float:
     return 0.0
 
 
-def measure(*, ray: bool = True) -> Iterator[Share]:
+def measure(*, ray: bool = True) -> Iterator[Ratio]:
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as name:
         plugins = {package: _plugin(Path(name, package), package) for package in ("synapse_spec", "synapse_sdk")}
         yield from _processes(plugins)
@@ -155,7 +135,7 @@ def measure(*, ray: bool = True) -> Iterator[Share]:
             yield from _on_ray(plugins, Path(name))
 
 
-def _on_ray(plugins: dict[str, Path], cache: Path) -> Iterator[Share]:
+def _on_ray(plugins: dict[str, Path], cache: Path) -> Iterator[Ratio]:
     """On one warm cluster: ours finds it, as it would the user's own, and the SDK is told where it is."""
     before = dict(os.environ)
     os.environ["XDG_CACHE_HOME"] = str(cache)
@@ -178,7 +158,7 @@ def _plugin(folder: Path, package: str) -> Path:
     return folder
 
 
-def _processes(plugins: dict[str, Path]) -> Iterator[Share]:
+def _processes(plugins: dict[str, Path]) -> Iterator[Ratio]:
     params = json.dumps({"number": 4})
     program = "import sys; sys.argv[0] = 'synapse'; from synapse_sdk.cli import cli; sys.exit(cli())"
     theirs = plugins["synapse_sdk"]
@@ -196,7 +176,7 @@ def _processes(plugins: dict[str, Path]) -> Iterator[Share]:
             yield from _compared(what, ours, side, columns)
 
 
-def _loops(plugins: dict[str, Path]) -> Iterator[Share]:
+def _loops(plugins: dict[str, Path]) -> Iterator[Ratio]:
     kept = "(lambda run, action: lambda number: run(action, {'number': number}))(LocalExecutor().execute, ACTION)"
     by_path = "lambda number: run_plugin(sys.argv[1], 'double', {'number': number})"
     executor = "local import LocalExecutor"
@@ -210,7 +190,7 @@ def _loops(plugins: dict[str, Path]) -> Iterator[Share]:
             yield from _compared(f"{what}, plugin of {package}", ours, peer, {"ms": ("printed", most)})
 
 
-def _tasks(plugins: dict[str, Path], cluster: Cluster) -> Iterator[Share]:
+def _tasks(plugins: dict[str, Path], cluster: Cluster) -> Iterator[Ratio]:
     """Calls of a kept executor and of `run_plugin`, on one warm cluster; the SDK's has an actor made for each call."""
     executor = "ray.task import RayActorExecutor"
     call = "(lambda run, action: lambda n: run(action, {'number': n}))(RayActorExecutor(OPTIONS).execute, ACTION)"
@@ -229,7 +209,7 @@ def _tasks(plugins: dict[str, Path], cluster: Cluster) -> Iterator[Share]:
         yield from _compared(what, ours, peer, {"ms": ("printed", limit)}, _RAY_ROUNDS)
 
 
-def _jobs(plugins: dict[str, Path], cluster: Cluster) -> Iterator[Share]:
+def _jobs(plugins: dict[str, Path], cluster: Cluster) -> Iterator[Ratio]:
     """From submit to result, on one warm cluster."""
     theirs = {
         "package": "synapse_sdk",
@@ -272,7 +252,7 @@ def _loop(  # noqa: PLR0913 - what differs between the loops
 
 def _compared(
     what: str, ours: Side, peer: Side, columns: dict[str, tuple[str, float]], rounds: int = _ROUNDS
-) -> Iterator[Share]:
+) -> Iterator[Ratio]:
     """A ratio for each column: unit -> (attribute of Used, limit)."""
     ours.run(), peer.run()
     pairs = [(ours.run(), peer.run()) for _ in range(rounds)]
@@ -280,9 +260,9 @@ def _compared(
         first = [getattr(one, column) for one, _ in pairs]
         second = [getattr(other, column) for _, other in pairs]
         ratio = statistics.median(a / b for a, b in zip(first, second, strict=True))
-        yield Share(what, unit, statistics.median(first), statistics.median(second), ratio, limit)
+        yield Ratio(what, statistics.median(first), statistics.median(second), ratio, limit, unit)
 
 
 if __name__ == "__main__":
-    for share in measure(ray="--no-ray" not in sys.argv):
-        print(share.line(), flush=True)
+    for result in measure(ray="--no-ray" not in sys.argv):
+        print(result.line(), flush=True)
