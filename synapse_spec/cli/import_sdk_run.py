@@ -2,7 +2,9 @@
 
 import json
 import os
+import shlex
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +70,11 @@ def command(words: tuple[str, ...], target: Path | None, name: str | None) -> in
 
 
 def _parsed(words: list[str]) -> dict[str, Any]:
-    words = words[1:] if words[:1] == ["synapse"] else words
-    words = words[2:] if words[:2] == ["plugin", "run"] else words
+    if len(words) == 1:  # the whole line in quotes
+        words = shlex.split(words[0])
+    pairs = list(pairwise(words))
+    if ("plugin", "run") in pairs:  # whatever starts the program
+        words = words[pairs.index(("plugin", "run")) + 2 :]
     try:
         context = _THEIRS.make_context("synapse plugin run", words)
     except click.UsageError as error:
@@ -81,8 +86,11 @@ def _parsed(words: list[str]) -> dict[str, Any]:
 
 def _spec(given: dict[str, Any], folder: Path) -> dict[str, Any]:
     from synapse_spec.cli.plugin import Plugin
+    from synapse_spec.plugins.source import CONFIG_NAME
 
     ref = Plugin.named(given["path"]).ref
+    if not (Path(str(ref.path)) / CONFIG_NAME).is_file():
+        raise click.UsageError(f"{given['path']} has no {CONFIG_NAME}, which the SDK wants: name the plugin by --path")
     remote, mode = given["mode"] == "remote", given["mode"]
     spec: dict[str, Any] = {
         "plugin": {"path": Path(os.path.relpath(str(ref.path), folder)).as_posix()},
@@ -143,6 +151,7 @@ def _address(given: dict[str, Any]) -> str | None:
 def _notes(given: dict[str, Any], spec: dict[str, Any]) -> Iterator[str]:
     """What has no counterpart, and what to do instead."""
     mode, address = given["mode"], _address(given)
+    yield from _notes_on_content(given, spec)
     if mode is None:
         yield "without --mode the SDK asks for one; a spec without a mode is run locally"
     if mode == "remote":
@@ -166,8 +175,24 @@ def _notes(given: dict[str, Any], spec: dict[str, Any]) -> Iterator[str]:
         yield "--debug-sdk has no counterpart: the SDK is what is installed there, or what runtimeEnv asks for"
 
 
+def _notes_on_content(given: dict[str, Any], spec: dict[str, Any]) -> Iterator[str]:
+    """What of the action and its params would not be as it was there."""
+    from synapse_spec.cli.plugin import Plugin
+
+    offered = Plugin.named(given["path"]).offered
+    if offered and spec["action"] not in offered:
+        yield f"the plugin has no action {spec['action']!r}; it has {', '.join(offered)}"
+    for name, value in spec.get("params", {}).items():
+        if isinstance(value, str) and not os.path.isabs(value) and os.path.exists(value):
+            yield f"params.{name}: a run's working directory is the plugin's folder; {value!r} is looked for there"
+        if "${{" in json.dumps(value):
+            yield f"params.{name}: in a spec, ${{{{ … }}}} is a reference"
+
+
 def _json(option: str, text: str | None) -> Any:
     try:
-        return json.loads(text or "null")
+        value = json.loads(text or "null")
+        json.dumps(value, allow_nan=False)
+        return value
     except ValueError as error:
         raise click.UsageError(f"{option} is not JSON: {error}") from None

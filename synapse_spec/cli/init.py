@@ -47,8 +47,11 @@ def command(plugin: str, action: str, name: str | None, target: Path | None, mod
         click.echo(text, nl=False)
     else:
         write(target, text)
-        required = required_names(facts.params)
-        say(f"wrote {target}" + (f"; fill in {', '.join(required)}" if required else "; it is valid as it is"))
+        if required := required_names(facts.params):
+            left = f"fill in {', '.join(required)}"
+        else:  # where the model asks for more than its schema says, only it can tell
+            left = "it is valid as it is" if facts.complete else f"what is missing, if anything: validate {target}"
+        say(f"wrote {target}; {left}")
     return OK
 
 

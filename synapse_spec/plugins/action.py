@@ -92,7 +92,7 @@ class BaseAction[P: BaseModel](ABC):
 def is_class_action(thing: object) -> bool:
     """A concrete BaseAction subclass, ours or synapse-sdk's; abstract ones are bases for others."""
     is_action = (isinstance(thing, type) and issubclass(thing, BaseAction)) or sdk.is_class(thing)
-    return is_action and not getattr(thing, "__abstractmethods__", None)
+    return is_action and (not getattr(thing, "__abstractmethods__", None) or sdk.is_runnable(thing))
 
 
 def is_function_action(thing: object) -> bool:

@@ -7,7 +7,7 @@ import importlib
 import inspect
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from itertools import takewhile
@@ -111,6 +111,10 @@ class Namespace:
         sys.path[:] = path
 
 
+# Told of each module of a plugin before its code is run.
+on_import: list[Callable[[ModuleType], object]] = []
+
+
 class _PluginLoader(SourceFileLoader):
     """Loads a plugin's file from its source, and marks the module as the plugin's."""
 
@@ -118,6 +122,12 @@ class _PluginLoader(SourceFileLoader):
         # Bytecode is trusted when whole-second time and size agree: an edit within the second would run the old
         # code. Without stats Python neither reads nor writes any.
         raise OSError
+
+    def get_data(self, path: str) -> bytes:
+        # Python asks for it just before it runs the code, and is through with us when that fails: no traceback has us.
+        for told in on_import if self.name in sys.modules else ():
+            told(sys.modules[self.name])
+        return super().get_data(path)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         module = ModuleType(spec.name)

@@ -48,7 +48,8 @@ def unmet(requires: dict[str, str], mode: ExecutionMode) -> Iterator[Unmet]:
     """What is not met.
 
     A plugin that asks for a version of the SDK where none is installed may not need it; if it does, its code does not
-    load. CUDA may be hidden from us in a library that brings its own, so that none is found is not certain.
+    load. CUDA may be hidden from us in a library that brings its own, so that none is found is not certain; nor is it
+    that a plugin does not run with a newer version than those that it was made with.
     """
     if "python" in requires:
         yield from _held("python", requires["python"], "Python", platform.python_version())
@@ -70,12 +71,13 @@ def _held(key: str, wanted: str, what: str, version: str | None) -> Iterator[Unm
         yield Unmet(key, f"{wanted!r} is no version specifier, such as '>=1.2,<2'")
         return
     try:
-        met = version is not None and specifiers.contains(version, prereleases=True)
+        broken = [item for item in specifiers if version is None or not item.contains(version, prereleases=True)]
     except InvalidVersion:
-        met = False
-    if not met:
+        broken = list(specifiers)
+    if broken:
         found = f"here is {version}" if version is not None else "none is found here"
-        yield Unmet(key, f"{what} {wanted} is asked for, and {found}", version is not None)
+        newer = all(item.operator in ("<", "<=") for item in broken)
+        yield Unmet(key, f"{what} {wanted} is asked for, and {found}", version is not None and not newer)
 
 
 def _installed() -> str | None:

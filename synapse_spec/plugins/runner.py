@@ -96,6 +96,7 @@ def _check_options(mode: ExecutionMode, options: dict[str, Any]) -> None:
     known = ("job_id", "working_dir") if mode is ExecutionMode.LOCAL else _RAY_OPTIONS
     unknown = [name for name in options if name not in known]
     if unknown:
+        known = ("action_cls", "env", "language", *known)
         raise TypeError(f"mode {mode} knows no option {', '.join(unknown)}; it knows {', '.join(known)}")
 
 

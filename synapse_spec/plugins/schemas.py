@@ -53,7 +53,8 @@ def result_schema(action: ActionLike) -> dict[str, Any] | None:
         PluginLoadError: A field of it has no form in JSON.
     """
     model = result_model_of(action)
-    return None if model is None else _schema_of(model, "serialization")
+    # Results of the SDK's actions have their fields by name.
+    return None if model is None else _schema_of(model, "serialization", by_alias=not sdk.owns(action))
 
 
 def is_complete(action: ActionLike) -> bool:
@@ -62,9 +63,11 @@ def is_complete(action: ActionLike) -> bool:
     return model is None or says_all(model)
 
 
-def _schema_of(model: type[BaseModel], mode: Literal["validation", "serialization"]) -> dict[str, Any]:
+def _schema_of(
+    model: type[BaseModel], mode: Literal["validation", "serialization"], *, by_alias: bool = True
+) -> dict[str, Any]:
     try:
-        return _with_root(model.model_json_schema(mode=mode, schema_generator=ParamsSchema))
+        return _with_root(model.model_json_schema(by_alias=by_alias, mode=mode, schema_generator=ParamsSchema))
     except (PydanticInvalidForJsonSchema, PydanticOmit) as error:
         raise PluginLoadError(f"{model.__name__}: {getattr(error, 'message', 'it has no form in JSON')}") from None
 

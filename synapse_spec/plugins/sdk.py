@@ -17,8 +17,7 @@ from typing import Any, get_args
 import pydantic
 
 from synapse_spec.plugins import errors
-from synapse_spec.plugins.context import PluginEnvironment, RuntimeContext, plain
-from synapse_spec.plugins.events import Emit, Log, Metrics, Progress
+from synapse_spec.plugins.context import RuntimeContext
 
 PACKAGE = "synapse_sdk"
 DISTRIBUTION = "synapse-sdk"
@@ -31,7 +30,6 @@ _ACTION = "synapse_sdk.plugins.action"
 _DECORATORS = "synapse_sdk.plugins.decorators"
 _PIPELINE = "synapse_sdk.plugins.pipelines.action_pipeline"
 _ERRORS = "synapse_sdk.plugins.errors"
-_LEVELS = {"success": "info", "danger": "error", "critical": "error"}
 _ABOUT_BACKEND = re.compile(r"\b(v2_)?client\b|credential|NoneType", re.IGNORECASE)
 _FROM_VALIDATORS = ("value_error", "assertion_error")
 
@@ -40,6 +38,12 @@ def is_class(thing: object) -> bool:
     """A subclass of the SDK's BaseAction."""
     base = _loaded(_ACTION, "BaseAction")
     return base is not None and isinstance(thing, type) and issubclass(thing, base)
+
+
+def is_runnable(thing: Any) -> bool:
+    """Whether the SDK would run a class that lacks `execute`: it calls `dispatch`, which may do without."""
+    base = _loaded(_ACTION, "BaseAction")
+    return is_class(thing) and thing.dispatch.__func__ is not base.dispatch.__func__
 
 
 def is_function(thing: object) -> bool:
@@ -87,7 +91,9 @@ def context_for(action: Any, ctx: RuntimeContext, name: str) -> Iterator[Any]:
     if not owns(action):
         yield ctx
         return
-    theirs = _their_context(ctx)
+    from synapse_spec.plugins.sdk_context import context_like
+
+    theirs = context_like(ctx)
     try:
         with _named(action, name):
             yield theirs
@@ -120,23 +126,6 @@ def result_as_returned(action: Any, raw: Any, validated: Any) -> Any:
     return raw
 
 
-def _their_context(ctx: RuntimeContext) -> Any:
-    from synapse_sdk.plugins.context import RuntimeContext as TheirContext
-    from synapse_sdk.utils.agent import create_agent_client
-    from synapse_sdk.utils.auth import build_runtime_clients
-
-    clients = build_runtime_clients()
-    return TheirContext(
-        logger=_logger_class()(ctx.logger.emit),
-        env=_environment_class()(ctx.env.to_dict()),
-        job_id=ctx.job_id,
-        client=clients.client,
-        v2_client=clients.v2_client,
-        agent_client=create_agent_client(),
-        checkpoint=ctx.checkpoint,
-    )
-
-
 @contextmanager
 def _named(action: Any, name: str) -> Iterator[None]:
     """Two actions may share a class, so a name is not left on it."""
@@ -152,66 +141,6 @@ def _named(action: Any, name: str) -> Iterator[None]:
             del action.action_name
         else:
             action.action_name = own
-
-
-class _Forwarding:
-    """What makes a logger of the SDK tell us; goes before its BaseLogger."""
-
-    def __init__(self, emit: Emit) -> None:
-        super().__init__()
-        self._emit = emit
-
-    def set_progress(self, current: int, total: int, step: str | None = None) -> None:
-        """Any numbers are taken, since an empty data set is no reason to end an action."""
-        if total > 0 and 0 <= current <= total:
-            super().set_progress(current, total, step)  # type: ignore[misc]
-        else:
-            self._raise_if_finished()  # type: ignore[attr-defined]
-        effective = step if step is not None else self._current_step  # type: ignore[attr-defined]
-        self._emit(Progress(int(current), int(total), effective))
-
-    def log_metric(self, category: Any, key: str, value: float, **metrics: Any) -> None:
-        self._raise_if_finished()  # type: ignore[attr-defined]
-        self._emit(Metrics(plain({key: value, **metrics}), str(getattr(category, "value", category))))
-
-    def _log_impl(
-        self, event: str, data: dict[str, Any], file: str | None, step: str | None, level: Any = None
-    ) -> None:
-        told = plain(data) | ({"step": step} if step else {})
-        if event in ("message", "debug") and "content" in told:
-            event, told = "message", {"message": told.pop("content"), **told}
-        word = str(getattr(level, "value", "info"))
-        if word in _LEVELS:
-            told["level"] = word
-        self._emit(Log(event, told, str(file) if file is not None else None, _LEVELS.get(word, word)))
-
-    def _on_metrics(self, step: str, metrics: dict[str, Any]) -> None:
-        self._emit(Metrics(plain(metrics), step))
-
-    def _on_progress(self, progress: Any, step: str | None) -> None:
-        if progress.status == "failed":
-            self._emit(Log("progress_failed", {"step": step}, None, "error"))
-
-
-class _Readable:
-    """What makes an environment of the SDK read booleans as ours does; goes before its PluginEnvironment."""
-
-    def get_bool(self, key: str, default: bool | None = None) -> bool | None:
-        return PluginEnvironment({key: self.get(key)}).get_bool(key, default)  # type: ignore[attr-defined]
-
-
-@cache
-def _logger_class() -> Any:
-    from synapse_sdk.loggers import BaseLogger
-
-    return type("EventLogger", (_Forwarding, BaseLogger), {})
-
-
-@cache
-def _environment_class() -> Any:
-    from synapse_sdk.plugins.context import PluginEnvironment as Theirs
-
-    return type("PluginEnvironment", (_Readable, Theirs), {})
 
 
 # Params
@@ -303,7 +232,11 @@ def _pipeline_params(pipeline: Any, name: str) -> Any:
     if first is None:
         return None
 
+    known = _fields_of(pipeline)
+
     def complete(params: Any) -> Any:
+        if known is not None and isinstance(params, dict) and (unknown := sorted(params.keys() - known)):
+            raise ValueError(f"no action of the pipeline knows {', '.join(map(repr, unknown))}")
         missing = pipeline.validate_initial_params(params) if isinstance(params, dict) else []
         if later := [field for field in missing if not field.startswith(f"{pipeline.actions[0].__name__}.")]:
             raise ValueError(f"required by later actions of the pipeline: {', '.join(later)}")
@@ -312,6 +245,17 @@ def _pipeline_params(pipeline: Any, name: str) -> Any:
     check: Any = pydantic.model_validator(mode="before")(complete)
     opened = type(first.__name__, (first,), {"__module__": first.__module__, "model_config": {"extra": "allow"}})
     return pydantic.create_model(f"{name}Params", __base__=opened, __validators__={"complete": check})
+
+
+def _fields_of(pipeline: Any) -> set[str] | None:
+    """What the actions know, by all names; None if one of them takes anything."""
+    models: list[Any] = [getattr(action, "params_model", None) for action in pipeline.actions]
+    if any(model is None or "extra" in model.model_config for model in models):
+        return None
+    fields = [field for model in models for field in model.model_fields.items()]
+    if any(info.validation_alias not in (None, info.alias) for _, info in fields):
+        return None  # paths and choices: left to the models
+    return {name for key, info in fields for name in (key, info.alias) if name}
 
 
 # Errors

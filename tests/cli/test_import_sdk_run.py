@@ -1,5 +1,6 @@
 """`synapse import-sdk-run`: a command line of synapse-sdk as a spec."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,8 @@ def test_a_known_address_is_a_cluster(mode: str) -> None:
         (["-m", "local", "--debug-sdk"], "--debug-sdk"),
         (["-m", "remote"], "--mode remote"),
         (["-m", "remote", "--token", "secret"], "the token is not written"),
+        (["-m", "local", "--params", '{"data": "p/config.yaml"}'], "params.data: a run's working directory is"),
+        (["-m", "local", "--params", '{"data": "${{ x }}"}'], "params.data: in a spec, ${{ … }} is a reference"),
     ],
 )
 def test_what_has_no_counterpart_is_said(words: list[str], note: str) -> None:
@@ -93,6 +96,16 @@ def test_what_has_no_counterpart_is_said(words: list[str], note: str) -> None:
     assert done.exit_code == 0
     assert f"note: {note}" in done.stderr
     assert "secret" not in done.output
+
+
+@pytest.mark.parametrize("before", [["uv", "run", "synapse"], ["/bin/synapse"], ["python", "-m", "synapse_sdk.cli"]])
+def test_whatever_starts_the_program(before: list[str]) -> None:
+    line = "plugin run run --path p -m local --params '{\"epochs\": 2}'"
+    assert spec_of(" ".join([*before, line])) == spec_of(*before, *shlex.split(line)) == spec_of(line)
+
+
+def test_an_action_that_is_not_there_is_said() -> None:
+    assert "note: the plugin has no action 'walk'; it has run" in imported("walk", "--path", "p", "-m", "local").stderr
 
 
 def test_remote_inference() -> None:
@@ -107,6 +120,9 @@ def test_remote_inference() -> None:
     [
         (["run", "--path", "p", "--params", "{"], "--params is not JSON"),
         (["run", "--path", "p", "--params", "[]"], "--params must be a JSON object"),
+        (["run", "--path", "p", "--params", '{"a": NaN}'], "--params is not JSON"),
+        (["run", "--path", "p", "--params", '{"a": 1e400}'], "--params is not JSON"),
+        (["run", "-m", "local"], ". has no config.yaml"),
         (["run", "--path", "p", "--unknown"], "in the command line of synapse-sdk: No such option"),
         (["run", "--path", "p", "-m", "lokal"], "in the command line of synapse-sdk"),
         (["plugin", "run"], "in the command line of synapse-sdk: Missing argument"),

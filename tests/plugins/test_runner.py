@@ -131,9 +131,8 @@ def test_an_unknown_mode(make_plugin: MakePlugin, mode: Any) -> None:
 
 @pytest.mark.parametrize("mode", ["local", "task", "job"])
 def test_an_unknown_option_is_refused_before_anything_is_loaded(make_plugin: MakePlugin, mode: str) -> None:
-    with pytest.raises(
-        TypeError, match=f"mode {mode} knows no option wroking_dir; it knows job_id, working_dir|ray_add"
-    ):
+    known = "action_cls, env, language, (job_id, working_dir|ray_add)"
+    with pytest.raises(TypeError, match=f"mode {mode} knows no option wroking_dir; it knows {known}"):
         run_plugin(make_plugin("demo", "1 / 0"), "run", mode=mode, wroking_dir="/")
 
 

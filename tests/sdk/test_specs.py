@@ -93,6 +93,8 @@ def _check_events(statuses: list[dict[str, Any]]) -> None:
         "localized 1",
         "warning: warning",
         "error: error",
+        "warning: told by the logger",
+        'happened {"at": 3}',
     ):
         assert said in log, log
 
@@ -101,6 +103,19 @@ def test_inspect_shows_params_and_results() -> None:
     shown = json.loads(command("inspect", "plugins/typed", "-o", "json").stdout)
     assert "kind" in json.dumps(shown)
     assert "Result" in json.dumps(shown)
+    assert "leftOver" not in json.dumps(shown), "results have their fields by name"
+
+
+def test_a_reference_names_a_field_as_the_result_has_it() -> None:
+    head = {"apiVersion": "synapse.dev/v1", "kind": "Run"}
+    first = {"plugin": {"path": "plugins/typed"}, "action": "model", "params": {"kind": "model"}}
+    params = {"count": "${{ runs.first.result.left }}"}
+    second = {"plugin": {"path": "plugins/classic"}, "action": "report", "params": params}
+    runs = [head | {"metadata": {"name": name}, "spec": spec} for name, spec in (("first", first), ("second", second))]
+    Path("chain.yaml").write_text("---\n".join(json.dumps(run) + "\n" for run in runs))
+    done = command("apply", "chain.yaml")
+    assert done.exit_code == 0, done.output
+    assert yamlrocks.loads_all(Path("chain.status.yaml").read_bytes())[1]["status"]["result"]["params"]["count"] == 3
 
 
 def test_schemas_are_exported_and_used_offline() -> None:

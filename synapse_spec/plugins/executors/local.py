@@ -53,7 +53,7 @@ class LocalExecutor:
         return outcome.unwrap()
 
 
-def env_overlay(env: PluginEnvironment | dict[str, Any] | None) -> dict[str, str]:
-    """`env` as environment variables: text only."""
-    values = env.to_dict() if isinstance(env, PluginEnvironment) else env or {}
+def env_overlay(env: Any) -> dict[str, str]:
+    """A mapping, or a PluginEnvironment of ours or of synapse-sdk's, as environment variables: text only."""
+    values = env.to_dict() if hasattr(env, "to_dict") else env or {}
     return {name: text_of(value) for name, value in values.items()}

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from synapse_spec.plugins import loader
+from synapse_spec.plugins import loader, namespace
 from synapse_spec.plugins.action import ActionLike
 from synapse_spec.plugins.capture import POLL_SECONDS, Reader, Recorder, own_streams
 from synapse_spec.plugins.events import Event, to_wire
@@ -39,6 +39,11 @@ class PluginActor:
         self._streams = own_streams()
         self._streams.__enter__()  # until the process ends
         self._recorder = Recorder(ahead=True, tape=tape)
+        from ray import cloudpickle
+
+        # The plugin's functions and classes go whole to the workers of tasks that an action starts on Ray itself, which
+        # do not know where plugins are.
+        namespace.on_import.append(cloudpickle.register_pickle_by_value)
 
     def perform(self, pickled: bytes) -> bytes:
         """Run an invocation.

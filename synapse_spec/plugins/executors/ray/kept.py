@@ -12,6 +12,7 @@ from typing import Any
 
 from synapse_spec.plugins.action import ActionLike
 from synapse_spec.plugins.errors import PluginLoadError, ValidationError
+from synapse_spec.plugins.execution import check_params
 from synapse_spec.plugins.executors.ray.invocations import cache_folder
 from synapse_spec.plugins.executors.ray.task import RayActorExecutor
 
@@ -42,6 +43,7 @@ def execute(action_cls: ActionLike, params: dict[str, Any], call: dict[str, Any]
     Raises:
         What `RayActorExecutor.execute` raises.
     """
+    check_params(action_cls, params)  # before Ray is imported
     kept = _taken(options)
     healthy = False
     try:

@@ -125,6 +125,18 @@ def pid(params, ctx):
     logging.getLogger("lib").info("logged")
     return {"pid": os.getpid(), "mess": os.environ.get("MESS"), "cwd": os.getcwd()}
 
+class Power:
+    def of(self, number):
+        return number ** 2
+
+def squared(number):
+    return Power().of(number)
+
+@action()
+def shards(params, ctx):
+    import ray
+    return ray.get([ray.remote(squared).remote(number) for number in range(3)])
+
 @action()
 def steps(params, ctx):
     for step in range(4):
@@ -200,6 +212,11 @@ def test_events_come_while_it_runs(pool: TaskPool, deadly: Invoke) -> None:
     assert outcome.ok
     assert len(times) == 4
     assert all(later - earlier > 0.1 for earlier, later in itertools.pairwise(times))
+
+
+def test_an_action_may_start_ray_tasks_of_its_own_code(pool: TaskPool, deadly: Invoke) -> None:
+    outcome = run(pool, deadly("shards"))[0]
+    assert outcome.result == [0, 1, 4], outcome.error
 
 
 def test_other_code_has_another_actor(pool: TaskPool, deadly: Invoke) -> None:

@@ -48,6 +48,10 @@ class Report(BaseAction[Params]):
         self.logger.info("info")
         self.logger.warning("warning")
         self.logger.error("error")
+        self.logger.log_message("told by the logger", LogLevel.WARNING)
+        self.logger.log_event("happened", {"at": 3})
+        self.logger.log_visualization("train", "group", 1, "/nowhere.png", note="y")
+        self.logger.log_trials({"trials": {}})
         self.logger.set_step("step of the logger", order=1)
         self.set_progress(1, 4)
         self.ctx.end_log()
@@ -85,6 +89,14 @@ class OwnDispatch(BaseAction[Params]):
 
     def execute(self) -> Any:
         raise NotImplementedError
+
+
+class OnlyDispatch(BaseAction[Params]):
+    """Is never made, so it needs no `execute`."""
+
+    @classmethod
+    def dispatch(cls, params: dict[str, Any], ctx: RuntimeContext) -> Any:
+        return {"only": params}
 
 
 class How(BaseModel):

@@ -19,7 +19,7 @@ class Part(BaseModel):
 class Result(BaseModel):
     name: str
     parts: list[Part] = []
-    left: int = 3
+    left: int = Field(default=3, serialization_alias="leftOver")
 
 
 class Typed(BaseAction[Params]):
