@@ -6,7 +6,6 @@ and, without that thread, in the Ray actor.
 """
 
 import io
-import itertools
 import logging
 import os
 import sys
@@ -21,8 +20,6 @@ from synapse_spec.plugins.events import Emit, Event, Output
 POLL_SECONDS = 0.05
 _CHUNK = 1 << 16
 _LONGEST_LINE = 1 << 20
-# Appending, since scripts may empty the file (`echo hm > /dev/stderr`), and no hole is to be left.
-_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
 
 
 @contextmanager
@@ -53,13 +50,11 @@ class Recorder:
 
     Args:
         ahead: Make the file of the next action as soon as one has ended, in a thread; it takes as long as the rest.
-        tape: What the paths of these files begin with, for others to read; their number is the rest, from 1 on. By
-            default they have no names.
     """
 
-    def __init__(self, *, ahead: bool = False, tape: str | None = None) -> None:
+    def __init__(self, *, ahead: bool = False) -> None:
         self._own = os.dup(1), os.dup(2)
-        self._files = _SpareFiles(tape) if ahead else None
+        self._files = _SpareFiles() if ahead else None
 
     def begin(self, emit: Emit) -> "Reader":
         """Point descriptors 1 and 2 at a file, until `end`."""
@@ -95,14 +90,13 @@ class Recorder:
 
 
 class _SpareFiles:
-    """Files made, and removed, while nobody waits for that; `tape` as `Recorder` has it."""
+    """Files made, and removed, while nobody waits for that."""
 
-    def __init__(self, tape: str | None) -> None:
-        self._tape = tape
+    def __init__(self) -> None:
         self._used: SimpleQueue[int | None] = SimpleQueue()
         self._fresh: SimpleQueue[int | OSError] = SimpleQueue()
         self._used.put(None)
-        threading.Thread(target=self._provide, name="synapse-files", daemon=True).start()
+        threading.Thread(target=self._provide, name="spare-files", daemon=True).start()
 
     def take(self) -> int:
         """A new one; to be given back by `put_back`. Raises OSError."""
@@ -116,26 +110,36 @@ class _SpareFiles:
         self._used.put(descriptor)
 
     def _provide(self) -> None:
-        for number in itertools.count(1):
+        while True:
             used = self._used.get()
             try:
                 if used is not None:
                     os.close(used)
-                if self._tape is None:
-                    self._fresh.put(_nameless_file())
-                    continue
-                with suppress(FileNotFoundError):
-                    os.unlink(f"{self._tape}{number - 1}")
-                self._fresh.put(os.open(f"{self._tape}{number}", _FLAGS | os.O_CREAT | os.O_EXCL, 0o600))
+                self._fresh.put(_nameless_file())
             except OSError as error:
                 self._fresh.put(error)
 
 
+def read_rest(descriptor: int, heard: int, emit: Emit) -> None:
+    """Emit the lines of such a file but the first `heard`, when who wrote them cannot any more."""
+    lines = 0
+
+    def unheard(event: Event) -> None:
+        nonlocal lines
+        lines += 1
+        if lines > heard:
+            emit(event)
+
+    Reader(descriptor, unheard).finish()
+
+
 def _nameless_file() -> int:
+    """A temporary file; appending, since scripts may empty it (`echo hm > /dev/stderr`), and no hole is to be left."""
+    flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
     with suppress(OSError, AttributeError):  # not every system, nor every file system, has files without a name
-        return os.open(tempfile.gettempdir(), _FLAGS | os.O_TMPFILE, 0o600)
+        return os.open(tempfile.gettempdir(), flags | os.O_TMPFILE, 0o600)
     with tempfile.NamedTemporaryFile() as file:
-        return os.open(file.name, _FLAGS)
+        return os.open(file.name, flags)
 
 
 @contextmanager

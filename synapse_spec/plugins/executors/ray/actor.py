@@ -22,13 +22,9 @@ Batch = list[dict[str, Any]]
 
 
 class PluginActor:
-    """Performs invocations of one plugin, one at a time: plain data comes and goes, no classes of users.
+    """Performs invocations of one plugin, one at a time: plain data comes and goes, no classes of users."""
 
-    Args:
-        tape: As `Recorder` has it.
-    """
-
-    def __init__(self, tape: str | None = None) -> None:
+    def __init__(self) -> None:
         self._here = Path.cwd()
         self._own_environ = frozenset(os.environ)
         self._reader: Reader | None = None
@@ -38,12 +34,16 @@ class PluginActor:
         self._plugin, self._actions = ExitStack(), dict[str, ActionLike]()
         self._streams = own_streams()
         self._streams.__enter__()  # until the process ends
-        self._recorder = Recorder(ahead=True, tape=tape)
+        self._recorder = Recorder(ahead=True)
         from ray import cloudpickle
 
         # The plugin's functions and classes go whole to the workers of tasks that an action starts on Ray itself, which
         # do not know where plugins are.
         namespace.on_import.append(cloudpickle.register_pickle_by_value)
+
+    def process(self) -> int:
+        """Its number; there once the process is up."""
+        return os.getpid()
 
     def perform(self, pickled: bytes) -> bytes:
         """Run an invocation.

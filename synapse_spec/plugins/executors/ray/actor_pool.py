@@ -16,7 +16,6 @@ from synapse_spec.plugins.events import Emit
 from synapse_spec.plugins.execution import Invocation, raw_environ
 from synapse_spec.plugins.executors.ray import package, runtime_env
 from synapse_spec.plugins.executors.ray.cluster import Cluster, attach, detach
-from synapse_spec.plugins.executors.ray.tapes import Tapes
 from synapse_spec.plugins.executors.ray.worker import GLANCE_SECONDS, Ended, Limits, Worker
 from synapse_spec.plugins.outcome import Outcome
 from synapse_spec.plugins.source import PluginSource
@@ -77,7 +76,6 @@ class TaskPool:
         self._idle: list[Worker] = []
         self._busy: Counter[str] = Counter()  # by the keys of workers
         self._count = 0
-        self._tapes = Tapes(cluster.temp_dir) if cluster.embedded and cluster.temp_dir else None
 
     def run(self, invocation: Invocation, options: TaskOptions, emit: Emit, cancelled: threading.Event) -> Outcome:
         """Run one invocation, on an actor that is kept for its like; waits while all are busy.
@@ -114,8 +112,6 @@ class TaskPool:
         """End the actors."""
         if self.alive:  # else they are gone, and to speak of them would start another Ray
             self._make_room()
-        if self._tapes is not None:
-            self._tapes.close()
         detach()
 
     def _payload(self, invocation: Invocation, worker: Worker) -> dict[str, Any]:
@@ -156,7 +152,7 @@ class TaskPool:
         try:
             if not self._cluster.embedded:
                 self._packages.renew(source, arguments["runtime_env"]["working_dir"])
-            return Worker.start(key, arguments, self._tapes.new() if self._tapes is not None else None)
+            return Worker.start(key, arguments, near=self._cluster.embedded)
         except BaseException:
             with self._room:
                 self._count -= 1

@@ -25,6 +25,8 @@ __all__ = ["Cluster", "ClusterUnreachable", "Lease", "attach", "detach", "reach"
 Versions = tuple[str, str]  # of Ray and of Python
 
 _lock = threading.Lock()
+# Whoever keeps this process a driver for later lets go of it here, when it is to be another cluster's.
+letting_go: list[Callable[[], object]] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,6 @@ class Cluster:
         headers: For the dashboard.
         name: In synapse.toml.
         versions: Of Ray and Python there; None where others run it.
-        temp_dir: Of an embedded one: a folder that goes with it.
     """
 
     address: str | None
@@ -51,7 +52,6 @@ class Cluster:
     headers: dict[str, str] = field(default_factory=dict)
     name: str | None = None
     versions: Versions | None = None
-    temp_dir: str | None = None
 
     @property
     def shown(self) -> str:
@@ -126,8 +126,7 @@ def reach_embedded(folder: Path, *, dashboard: bool = True, start: bool = True) 
     """The embedded cluster of the folder, whatever others there are; as `reach`."""
     hold = embedded.hold(folder, dashboard=dashboard, start=start)
     head = hold.head
-    versions = (head.ray, head.python)
-    cluster = Cluster(head.address, head.dashboard, head.token, True, versions=versions, temp_dir=head.temp_dir)
+    cluster = Cluster(head.address, head.dashboard, head.token, True, versions=(head.ray, head.python))
     return Lease(cluster, folder, hold)
 
 
@@ -158,6 +157,9 @@ def attach(cluster: Cluster) -> None:
     Raises:
         ClusterUnreachable: Ray refuses, or this process is the driver of another cluster.
     """
+    if _Driver.cluster is not None and _Driver.cluster.address != cluster.address:
+        for let_go in letting_go:
+            let_go()
     with _lock:
         if _Driver.cluster is None and _initialized():
             return  # the user's own: used, and never shut down

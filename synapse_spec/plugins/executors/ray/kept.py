@@ -13,6 +13,7 @@ from typing import Any
 from synapse_spec.plugins.action import ActionLike
 from synapse_spec.plugins.errors import PluginLoadError, ValidationError
 from synapse_spec.plugins.execution import check_params
+from synapse_spec.plugins.executors.ray.cluster import letting_go
 from synapse_spec.plugins.executors.ray.invocations import cache_folder
 from synapse_spec.plugins.executors.ray.task import RayActorExecutor
 
@@ -62,7 +63,10 @@ def execute(action_cls: ActionLike, params: dict[str, Any], call: dict[str, Any]
 
 def shutdown() -> None:
     """End all that are idle."""
-    _end([key for key, kept in list(_kept.items()) if not kept.uses])
+    _end(list(_kept))
+
+
+letting_go.append(shutdown)
 
 
 def _taken(options: dict[str, Any]) -> _Kept:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from synapse_spec.plugins.files import State, state_of
-from synapse_spec.plugins.source import PluginSource
+from synapse_spec.plugins.source import CONFIG_NAME, PluginSource
 
 # Ray takes one of these at a time.
 _MANAGERS = ("pip", "uv", "conda")
@@ -65,8 +65,17 @@ def of_source(source: PluginSource | None, run: dict[str, Any]) -> dict[str, Any
 
 def state_of_needs(source: PluginSource | None) -> list[State]:
     """What changes when a plugin's config or its requirements.txt does; not with files that it includes."""
-    paths = [source.config_path, source.folder / "requirements.txt"] if source is not None else []
-    return [state_of(path) if path.exists() else [] for path in paths]
+    if source is None:
+        return []
+    folder = str(source.folder)
+    return [_state(f"{folder}/{CONFIG_NAME}"), _state(f"{folder}/requirements.txt")]
+
+
+def _state(path: str) -> State:
+    try:
+        return state_of(path)
+    except OSError:  # there is none
+        return []
 
 
 def requirements_of(folder: Path) -> list[str]:

@@ -1,5 +1,6 @@
 """One actor of the task pool, seen from the driver: its start, its calls, its end. Used by `actor_pool`."""
 
+import os
 import pickle
 import threading
 import time
@@ -8,14 +9,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from synapse_spec.plugins.capture import read_rest
 from synapse_spec.plugins.events import Emit, from_wire
 from synapse_spec.plugins.executors.ray.actor import EVENTS, Batch, PluginActor
-from synapse_spec.plugins.executors.ray.tapes import play_rest
 from synapse_spec.plugins.outcome import ErrorInfo, Outcome
 
 GLANCE_SECONDS = 0.2  # how soon a cancellation is seen
 # What takes longer has its events streamed, which costs as much as another call.
-_BRIEF_SECONDS = 0.05
+_BRIEF_SECONDS = 0.02
 _RAYS_PREFIXES = ("The actor died unexpectedly", "class_name:", "actor_id:", "pid:", "namespace:", "ip:")
 _NO_WORD, _DETAIL = "connection error code 2", "Worker exit detail: "
 
@@ -54,8 +55,8 @@ class Worker:
         starting: What Ray resolves once its process is up, until that is so.
         environ: What it was sent of our environment.
         calls: How many it has had.
-        tape: What the paths of the files that it writes to begin with (`tapes`); None where they cannot be seen.
-        heard: Lines that have come of the call at work.
+        near: It is on this machine.
+        process: Its number, once it is up.
         expiry: Ends it when it has been idle for long.
     """
 
@@ -64,21 +65,21 @@ class Worker:
     starting: Any
     environ: dict[Any, Any] | None = None
     calls: int = 0
-    tape: str | None = None
-    heard: int = 0
+    near: bool = False
+    process: int = 0
     expiry: threading.Timer | None = None
 
     @classmethod
-    def start(cls, key: str, arguments: dict[str, Any], tape: str | None) -> "Worker":
+    def start(cls, key: str, arguments: dict[str, Any], *, near: bool) -> "Worker":
         """Ask Ray for one, with these options of actors; returns before there is one. Raises Ended."""
         import ray
 
         remote: Any = ray.remote
         try:
-            actor = remote(concurrency_groups={EVENTS: 1})(PluginActor).options(**arguments).remote(tape)
+            actor = remote(concurrency_groups={EVENTS: 1})(PluginActor).options(**arguments).remote()
         except (ValueError, TypeError) as error:
             raise Ended("WorkerDied", type(error).__name__, f"Ray does not take its options: {error}") from None
-        return cls(key, actor, actor.__ray_ready__.remote(), tape=tape)
+        return cls(key, actor, actor.process.remote(), near=near)
 
     def call(self, payload: dict[str, Any], emit: Emit, limits: Limits, crowded: Callable[[float], None]) -> Outcome:
         """Perform an invocation.
@@ -90,27 +91,19 @@ class Worker:
             crowded: Called while the process does not come up, with the seconds that it has taken so far.
 
         Raises:
-            Ended: The process died, or is to be ended. What it has written is emitted.
+            Ended: The process died, or is to be ended. What it has written is emitted, if it is on this machine and has
+                been at it for a moment.
         """
-        try:
-            return self._call(payload, emit, limits, crowded)
-        except Ended:
-            if self.tape is not None and self.calls:
-                play_rest(f"{self.tape}{self.calls}", self.heard, emit)
-            raise
-
-    def _call(self, payload: dict[str, Any], emit: Emit, limits: Limits, crowded: Callable[[float], None]) -> Outcome:
         import ray
 
         try:
             self._await_start(limits, crowded)
-            self.calls, self.heard = self.calls + 1, 0
+            self.calls += 1
             reference = self.actor.perform.remote(pickle.dumps(payload | {"number": self.calls}))
             try:
                 answer = ray.get(reference, timeout=_BRIEF_SECONDS)
             except ray.exceptions.GetTimeoutError:
-                self._stream(emit, limits)
-                answer = ray.get(reference)
+                answer = self._followed(reference, emit, limits)
         except ray.exceptions.RayError as error:
             raise Ended("WorkerDied", type(error).__name__, _reason(error)) from None
         events, outcome = pickle.loads(answer)
@@ -126,20 +119,43 @@ class Worker:
         with suppress(ray.exceptions.RayError, ValueError):
             ray.kill(self.actor, no_restart=True)
 
-    def _stream(self, emit: Emit, limits: Limits) -> None:
-        """Emit the events of the call at work until it ends."""
+    def _followed(self, reference: Any, emit: Emit, limits: Limits) -> Any:
+        """The answer of the call at work; its events are emitted as they come."""
         import ray
 
+        heard, tape = 0, self._tape()
         stream = self.actor.events.options(concurrency_group=EVENTS, num_returns="streaming").remote(self.calls)
-        while True:
-            limits.check()
-            if ray.wait([stream], timeout=GLANCE_SECONDS, fetch_local=False)[0]:
-                reference = next(stream, None)
-                if reference is None:
-                    return
-                batch = ray.get(reference)
-                self.heard += sum(event["kind"] == "output" for event in batch)
-                _emit_all(batch, emit)
+        try:
+            while True:
+                limits.check()
+                if not ray.wait([stream], timeout=GLANCE_SECONDS, fetch_local=False)[0]:
+                    continue
+                batch = next(stream, None)
+                if batch is None:
+                    return ray.get(reference)
+                events = ray.get(batch)
+                heard += sum(event["kind"] == "output" for event in events)
+                _emit_all(events, emit)
+        except (Ended, ray.exceptions.RayError):
+            if tape is not None:
+                read_rest(tape, heard, emit)
+            raise
+        finally:
+            if tape is not None:
+                os.close(tape)
+
+    def _tape(self) -> int | None:
+        """The nameless file that the call at work writes to, which stays when its process dies."""
+        if not self.near:
+            return None
+        try:
+            descriptor = os.open(f"/proc/{self.process}/fd/1", os.O_RDONLY)
+        except OSError:
+            return None
+        if os.fstat(descriptor).st_nlink == 0:
+            return descriptor
+        os.close(descriptor)  # the call has just ended
+        return None
 
     def _await_start(self, limits: Limits, crowded: Callable[[float], None]) -> None:
         import ray
@@ -147,8 +163,7 @@ class Worker:
         asked = time.monotonic()
         while self.starting is not None:
             if ray.wait([self.starting], timeout=GLANCE_SECONDS)[0]:
-                ray.get(self.starting)
-                self.starting = None
+                self.process, self.starting = ray.get(self.starting), None
                 return
             limits.check()
             crowded(time.monotonic() - asked)

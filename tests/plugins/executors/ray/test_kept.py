@@ -12,7 +12,7 @@ import pytest
 
 from synapse_spec.plugins.errors import ExecutionError, ValidationError
 from synapse_spec.plugins.executors.ray import kept
-from synapse_spec.plugins.executors.ray.cluster import Lease
+from synapse_spec.plugins.executors.ray.cluster import Cluster, ClusterUnreachable, Lease, attach
 from synapse_spec.plugins.runner import run_plugin
 from tests.plugins.executors.ray.conftest import alive, eventually
 
@@ -69,6 +69,13 @@ def test_it_ends_when_it_is_idle(plugin: Path, monkeypatch: pytest.MonkeyPatch) 
     process = task(plugin)["pid"]
     eventually(lambda: not alive(process))
     assert task(plugin)["pid"] != process
+
+
+def test_it_gives_way_to_another_cluster(plugin: Path) -> None:
+    process = task(plugin)["pid"]
+    with pytest.raises(ClusterUnreachable, match="no Ray"):
+        attach(Cluster("127.0.0.1:1", None, None, False))
+    assert not alive(process)
 
 
 def test_needs_that_have_changed_are_seen(plugin: Path) -> None:

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,8 @@ class Nodes:
         """Everything on the nodes dies at once."""
         for name in names:
             for pid in self.pids(name):
-                os.kill(pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # it went with another one
+                    os.kill(pid, signal.SIGKILL)
             self._processes.pop(name).communicate()
 
     def stop(self) -> None:
