@@ -34,6 +34,7 @@ from synapse_spec.plugins.executors.ray.leftovers import (
 )
 
 _TEMP_DIR_LENGTH = 24
+_PORTS = range(20_000, 32_000)  # Ray's workers have those up to 19,999
 _JOBS_SECONDS = 1.0
 _ACTORS_SECONDS = 5
 _RECORD_SECONDS = 60.0
@@ -282,9 +283,12 @@ def _exit_on_sigterm() -> None:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """One below those that the kernel gives out by itself: such a one may be taken before Ray comes to it."""
+    while True:
+        port = secrets.choice(_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 if __name__ == "__main__":
